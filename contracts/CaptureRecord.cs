@@ -1,0 +1,159 @@
+using System.Text.Json.Serialization;
+using Premortem.Contracts.Policies;
+
+namespace Premortem.Contracts;
+
+/// <summary>
+/// One capture: what fired, on what, what was brought home and how it ended. The sidecar keeps it beside the artifacts in its
+/// spool while it works, and stores it last, as <c>manifest.json</c>. The schema is described in docs/reference/manifest.md.
+/// </summary>
+public sealed record CaptureRecord
+{
+    public const string SchemaVersion = "premortem.dev/manifest/v1";
+
+    public string Schema { get; init; } = SchemaVersion;
+
+    /// <summary>Unique; the last part of the capture's folder.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>The folder of this capture in the store, without the store's own prefix and with a slash at its end.</summary>
+    public required string Folder { get; init; }
+
+    public required PolicyReference Policy { get; init; }
+
+    public required FiredTrigger Trigger { get; init; }
+
+    /// <summary>Further triggers that fired while this capture was under way and are served by it.</summary>
+    public IReadOnlyList<FiredTrigger> AlsoFired { get; init; } = [];
+
+    public required TargetIdentity Target { get; init; }
+
+    public CapturePhase Phase { get; init; } = CapturePhase.Capturing;
+
+    /// <summary>What became of the target; null until it is known.</summary>
+    public CaptureOutcome? Outcome { get; init; }
+
+    /// <summary>How the outcome is known, in words.</summary>
+    public string? OutcomeReason { get; init; }
+
+    /// <summary>When the target died, where it did.</summary>
+    public DateTimeOffset? DiedAt { get; init; }
+
+    public required DateTimeOffset StartedAt { get; init; }
+
+    public DateTimeOffset? CompletedAt { get; init; }
+
+    /// <summary>Memory when the trigger fired.</summary>
+    public required MemoryAtTrigger Memory { get; init; }
+
+    public IReadOnlyList<Artifact> Artifacts { get; init; } = [];
+
+    /// <summary>What was planned for each capture of the policy, and why.</summary>
+    public IReadOnlyList<PlannedCapture> Plan { get; init; } = [];
+
+    /// <summary>The functions or types that hold most of the memory, largest first; at most five.</summary>
+    public IReadOnlyList<TopEntry> Top { get; init; } = [];
+
+    /// <summary>The version of the program that wrote this.</summary>
+    public required string Producer { get; init; }
+}
+
+public sealed record PolicyReference(string Name, string? Namespace);
+
+/// <param name="Name">The trigger's name in the policy, or <c>requested</c>, <c>oom-kill</c>, <c>exit</c>.</param>
+/// <param name="Kind">The trigger's kind: <c>memoryUsage</c>, <c>timeToLimit</c>, …, <c>request</c>, <c>oomKill</c>, <c>exit</c>.</param>
+/// <param name="Reason">Why it fired, in words, with the figures.</param>
+/// <param name="At">When it fired.</param>
+public sealed record FiredTrigger(string Name, string Kind, string Reason, DateTimeOffset At);
+
+/// <summary>What was watched.</summary>
+public sealed record TargetIdentity
+{
+    public required string Namespace { get; init; }
+
+    public required string Workload { get; init; }
+
+    public required string Pod { get; init; }
+
+    public required string Container { get; init; }
+
+    public string? Node { get; init; }
+
+    /// <summary>Counts the lives of this container since the sidecar first saw it, from 1.</summary>
+    public int Incarnation { get; init; } = 1;
+
+    /// <summary>The process that was captured, as the sidecar's PID namespace numbers it.</summary>
+    public int Pid { get; init; }
+
+    public string? Executable { get; init; }
+
+    public RuntimeIdentity? Runtime { get; init; }
+}
+
+/// <param name="Kind"><c>Go</c>, <c>DotNet</c>, or null where it is neither.</param>
+/// <param name="Version">The runtime's version as it calls itself: <c>go1.26.0</c>.</param>
+/// <param name="MainModule">Go: the path of the main module, or of the main package where there is no module.</param>
+/// <param name="ModuleVersion">Go: the main module's version: <c>v1.2.3</c>, <c>(devel)</c>.</param>
+public sealed record RuntimeIdentity(RuntimeKind Kind, string? Version, string? MainModule = null, string? ModuleVersion = null);
+
+/// <param name="WorkingSetBytes">Usage less inactive file: what triggers measure.</param>
+/// <param name="UsageBytes">All that the cgroup is charged for, or the resident memory where there is no cgroup to read.</param>
+/// <param name="LimitBytes">The container's limit; null: none.</param>
+/// <param name="CeilingBytes">The ceiling that matters: the lower of the limit and the runtime's own; null: none.</param>
+/// <param name="Source">Where the figures are from: <c>cgroup v2</c>, <c>cgroup v1</c>, <c>proc</c>.</param>
+public sealed record MemoryAtTrigger(long WorkingSetBytes, long UsageBytes, long? LimitBytes, long? CeilingBytes, string Source);
+
+/// <summary>One file of a capture, or the reason why it is not there.</summary>
+public sealed record Artifact
+{
+    /// <summary>The capture type, or <c>MemoryTimeline</c>, <c>Report</c>.</summary>
+    public required string Type { get; init; }
+
+    /// <summary>The file's name in the capture's folder: <c>heap.pb.gz</c>.</summary>
+    public required string Key { get; init; }
+
+    public long Bytes { get; init; }
+
+    /// <summary>Lower-case hex of the file's SHA-256; null where there is no file.</summary>
+    public string? Sha256 { get; init; }
+
+    public DateTimeOffset? StartedAt { get; init; }
+
+    public DateTimeOffset? CompletedAt { get; init; }
+
+    /// <summary>Why the file is not there or not whole; null where it is.</summary>
+    public string? Error { get; init; }
+
+    /// <summary>A word from <see cref="Reasons"/> that goes with <see cref="Error"/>.</summary>
+    public string? Reason { get; init; }
+
+    [JsonIgnore]
+    public bool IsComplete => Error is null && Sha256 is not null;
+}
+
+/// <param name="Type">The capture type.</param>
+/// <param name="Decision"><c>chosen</c>, <c>cut</c> or <c>skipped</c>.</param>
+/// <param name="Detail">Why, in words.</param>
+/// <param name="Duration">The duration chosen, for what takes time.</param>
+public sealed record PlannedCapture(CaptureType Type, string Decision, string? Detail, TimeSpan? Duration = null);
+
+/// <param name="Name">A function or a type.</param>
+/// <param name="FlatBytes">What it holds itself.</param>
+/// <param name="FlatPercent">Its share of the whole, 0 to 100.</param>
+public sealed record TopEntry(string Name, long FlatBytes, double FlatPercent);
+
+public enum CapturePhase
+{
+    Pending,
+    Capturing,
+    Completed,
+    Partial,
+    Failed,
+}
+
+public enum CaptureOutcome
+{
+    Survived,
+    OOMKilled,
+    Exited,
+}

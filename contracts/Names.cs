@@ -1,0 +1,26 @@
+namespace Premortem.Contracts;
+
+/// <summary>Names that more than one program, or a user, types.</summary>
+public static class Names
+{
+    public const string SidecarContainer = "premortem";
+    public const string InjectAnnotation = "premortem.dev/inject";
+    public const string InjectedLabel = "premortem.dev/injected";
+    public const string PoliciesAnnotation = "premortem.dev/policies";
+    public const string ConfigAnnotation = "premortem.dev/config";
+
+    public const string NamespaceVariable = "PREMORTEM_NAMESPACE";
+    public const string WorkloadVariable = "PREMORTEM_WORKLOAD";
+    public const string PodVariable = "PREMORTEM_POD";
+    public const string ContainerVariable = "PREMORTEM_CONTAINER";
+    public const string NodeVariable = "PREMORTEM_NODE";
+
+    public const string Manifest = "manifest.json";
+    public const string Report = "report.html";
+    public const string MemoryTimeline = "memory.csv";
+
+    /// <summary>The triggers that no policy has to name.</summary>
+    public const string RequestedTrigger = "requested";
+    public const string OomKillTrigger = "oom-kill";
+    public const string ExitTrigger = "exit";
+}

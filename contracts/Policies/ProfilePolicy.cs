@@ -1,0 +1,87 @@
+namespace Premortem.Contracts.Policies;
+
+/// <summary>A <c>ProfilePolicy</c> document: which pods to watch, what fires, what to capture and where to put it.</summary>
+public sealed record ProfilePolicy(string Name, string? Namespace, ProfilePolicySpec Spec)
+{
+    public const string ApiVersion = "premortem.dev/v1alpha1";
+    public const string Kind = "ProfilePolicy";
+}
+
+/// <summary>The <c>spec</c> of a policy, with every default filled in.</summary>
+public sealed record ProfilePolicySpec
+{
+    /// <summary>Names of the containers to watch; empty means every one but the sidecars.</summary>
+    public IReadOnlyList<string> Containers { get; init; } = [];
+
+    public RuntimeKind Runtime { get; init; } = RuntimeKind.Auto;
+
+    public required IReadOnlyList<Trigger> Triggers { get; init; }
+
+    public IReadOnlyList<CaptureRequest> Captures { get; init; } = DefaultCaptures;
+
+    public CaptureLimits Limits { get; init; } = new();
+
+    public GoOptions Go { get; init; } = new();
+
+    public required Storage Storage { get; init; }
+
+    public static IReadOnlyList<CaptureRequest> DefaultCaptures { get; } =
+    [
+        new(CaptureType.Heap),
+        new(CaptureType.Goroutine),
+        new(CaptureType.Process),
+        new(CaptureType.Cpu, TimeSpan.FromSeconds(10)),
+    ];
+}
+
+public enum RuntimeKind
+{
+    Auto,
+    Go,
+    DotNet,
+}
+
+/// <summary>What a capture brings home. The names are those that users type.</summary>
+public enum CaptureType
+{
+    Heap,
+    Cpu,
+    Allocs,
+    Goroutine,
+    ThreadCreate,
+    Block,
+    Mutex,
+    Trace,
+    Dump,
+    GcTrace,
+    Process,
+}
+
+/// <param name="Type">What to capture.</param>
+/// <param name="Duration">For how long, where the type takes time (<c>Cpu</c>, <c>Trace</c>); null elsewhere.</param>
+public sealed record CaptureRequest(CaptureType Type, TimeSpan? Duration = null)
+{
+    public static readonly TimeSpan DefaultCpuDuration = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan DefaultTraceDuration = TimeSpan.FromSeconds(1);
+
+    public static bool TakesTime(CaptureType type) => type is CaptureType.Cpu or CaptureType.Trace or CaptureType.GcTrace;
+}
+
+public sealed record CaptureLimits
+{
+    /// <summary>The least time between two captures of one trigger on one target.</summary>
+    public TimeSpan Cooldown { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>The most captures of one target in any 24 hours.</summary>
+    public int MaxPerDay { get; init; } = 24;
+
+    /// <summary>The most bytes that captures may hold on the spool's disk until they are stored.</summary>
+    public long SpoolBytes { get; init; } = 512L * 1024 * 1024;
+}
+
+/// <param name="Port">The port of <c>net/http/pprof</c>; null: found by itself from the listening sockets.</param>
+/// <param name="Path">The path under which the profiles stand.</param>
+public sealed record GoOptions(int? Port = null, string Path = GoOptions.DefaultPath)
+{
+    public const string DefaultPath = "/debug/pprof";
+}

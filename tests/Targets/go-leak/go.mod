@@ -1,0 +1,3 @@
+module premortem.dev/samples/go-leak
+
+go 1.19

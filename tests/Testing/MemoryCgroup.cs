@@ -1,0 +1,52 @@
+using System.Globalization;
+
+namespace Premortem.Testing;
+
+/// <summary>A memory cgroup of a test's own, v1 or v2, with a limit; removed when the test ends.</summary>
+public sealed class MemoryCgroup : IDisposable
+{
+    private static int s_made;
+
+    private MemoryCgroup(string path) => Path = path;
+
+    public string Path { get; }
+
+    public static bool IsV2 { get; } = File.Exists("/sys/fs/cgroup/cgroup.controllers");
+
+    public static MemoryCgroup Create(long? limitBytes)
+    {
+        var parent = IsV2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
+        var path = System.IO.Path.Combine(parent, string.Create(CultureInfo.InvariantCulture, $"premortem-test-{Environment.ProcessId}-{Interlocked.Increment(ref s_made)}"));
+        try
+        {
+            Directory.CreateDirectory(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Need.Part(false, $"no memory cgroup can be made: {e.Message}");
+        }
+        var cgroup = new MemoryCgroup(path);
+        if (limitBytes is { } limit)
+            cgroup.SetLimit(limit);
+        return cgroup;
+    }
+
+    public void SetLimit(long bytes) =>
+        File.WriteAllText(System.IO.Path.Combine(Path, IsV2 ? "memory.max" : "memory.limit_in_bytes"), bytes.ToString(CultureInfo.InvariantCulture));
+
+    public void Dispose()
+    {
+        // The kernel takes a moment to let go of the last process.
+        for (var attempt = 0; attempt < 500; attempt++)
+            try
+            {
+                Directory.Delete(Path);
+                return;
+            }
+            catch (IOException)
+            {
+                using var moment = new ManualResetEventSlim();
+                moment.Wait(TimeSpan.FromMilliseconds(10));
+            }
+    }
+}
