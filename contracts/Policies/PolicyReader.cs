@@ -1,0 +1,290 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+
+namespace Premortem.Contracts.Policies;
+
+/// <summary>
+/// Reads a <c>ProfilePolicy</c> document, fills in the defaults, and says of everything that is wrong where it stands and what would
+/// be right. The document comes as JSON nodes, so that YAML files, annotations and admission reviews are all read by the same rules.
+/// </summary>
+public static partial class PolicyReader
+{
+    private static readonly string[] TriggerKinds = ["memoryUsage", "timeToLimit", "risingFloor", "schedule"];
+    private static readonly TimeSpan Year = TimeSpan.FromDays(366);
+
+    public static PolicyReading Read(JsonNode? document)
+    {
+        var errors = new List<FieldProblem>();
+        var warnings = new List<FieldProblem>();
+        if (document is not JsonObject root)
+        {
+            errors.Add(new FieldProblem("", $"no {ProfilePolicy.Kind} document: the file is empty or no object"));
+            return new PolicyReading(null, errors, warnings);
+        }
+        var top = new DocumentFields(root, "", errors);
+        if (top.String("apiVersion", required: true) is { } version && version != ProfilePolicy.ApiVersion)
+            top.Wrong("apiVersion", $"is '{version}', but has to be '{ProfilePolicy.ApiVersion}'");
+        if (top.String("kind", required: true) is { } kind && kind != ProfilePolicy.Kind)
+            top.Wrong("kind", $"is '{kind}', but has to be '{ProfilePolicy.Kind}'");
+        top.Ignore("status");
+
+        string? name = null, @namespace = null;
+        if (top.Object("metadata", required: true) is { } metadata)
+        {
+            name = metadata.String("name", required: true);
+            if (name is not null && !DnsName().IsMatch(name))
+                metadata.Wrong("name", $"is '{name}', but has to be a DNS name: lower-case letters, digits, '-' and '.', at most 253");
+            @namespace = metadata.String("namespace");
+        }
+        ProfilePolicySpec? spec = null;
+        if (top.Object("spec", required: true) is { } specFields)
+            spec = ReadSpec(specFields, warnings);
+        top.NoOthers();
+        return errors.Count > 0
+            ? new PolicyReading(null, errors, warnings)
+            : new PolicyReading(new ProfilePolicy(name!, @namespace, spec!), errors, warnings);
+    }
+
+    private static ProfilePolicySpec? ReadSpec(DocumentFields spec, List<FieldProblem> warnings)
+    {
+        // These speak to the operator, which decides where a sidecar goes and how it looks.
+        spec.Ignore("selector", "sidecar");
+        if (spec.Has("flightRecorder"))
+            warnings.Add(new FieldProblem(spec.PathOf("flightRecorder"), "is not kept by this version; captures have no baseline"));
+        var containers = spec.Strings("containers");
+        var runtime = spec.Enum<RuntimeKind>("runtime") ?? RuntimeKind.Auto;
+        var triggers = ReadTriggers(spec, warnings);
+        var captures = ReadCaptures(spec);
+        var limits = ReadLimits(spec);
+        var go = ReadGo(spec);
+        var storage = spec.Object("storage", required: true) is { } fields ? ReadStorage(fields, warnings) : null;
+        spec.NoOthers();
+        return storage is null ? null : new ProfilePolicySpec
+        {
+            Containers = containers,
+            Runtime = runtime,
+            Triggers = triggers,
+            Captures = captures,
+            Limits = limits,
+            Go = go,
+            Storage = storage,
+        };
+    }
+
+    private static List<Trigger> ReadTriggers(DocumentFields spec, List<FieldProblem> warnings)
+    {
+        var triggers = new List<Trigger>();
+        if (!spec.Has("triggers"))
+        {
+            spec.Wrong("triggers", "is required: without a trigger nothing is ever captured");
+            return triggers;
+        }
+        var items = spec.Objects("triggers");
+        if (items is { Count: 0 })
+            spec.Wrong("triggers", "is empty: without a trigger nothing is ever captured");
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var item in items ?? [])
+        {
+            var name = item.String("name", required: true);
+            if (name is not null)
+            {
+                if (name is Names.RequestedTrigger or Names.OomKillTrigger or Names.ExitTrigger)
+                    item.Wrong("name", $"is '{name}', which every policy has by itself; take another name");
+                else if (!DnsLabel().IsMatch(name))
+                    item.Wrong("name", $"is '{name}', but has to be a DNS label: lower-case letters, digits and '-', at most 63");
+                else if (!names.Add(name))
+                    item.Wrong("name", $"is '{name}', which another trigger of this policy has already");
+            }
+            var kind = item.ExactlyOneOf(TriggerKinds);
+            if (kind is not null && item.Object(kind) is { } fields)
+            {
+                if (ReadTrigger(name ?? "", kind, fields) is { } trigger)
+                    triggers.Add(trigger);
+                if (kind is "risingFloor" or "schedule")
+                    warnings.Add(new FieldProblem(item.PathOf(kind), "is not watched by this version; this trigger never fires"));
+                fields.NoOthers();
+            }
+            item.NoOthers();
+        }
+        return triggers;
+    }
+
+    private static Trigger? ReadTrigger(string name, string kind, DocumentFields fields)
+    {
+        switch (kind)
+        {
+            case "memoryUsage":
+                var threshold = ReadThreshold(fields);
+                var held = fields.Duration("for", TimeSpan.Zero, TimeSpan.FromHours(24)) ?? TimeSpan.Zero;
+                return threshold is null ? null : new MemoryUsageTrigger(name, threshold, held);
+            case "timeToLimit":
+                var within = fields.Duration("within", TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(24), required: true);
+                return within is null ? null : new TimeToLimitTrigger(name, within.Value);
+            case "risingFloor":
+                var window = fields.Duration("window", TimeSpan.FromMinutes(1), Year, required: true);
+                var growth = fields.String("growth", required: true) is { } text ? ReadPercent(fields, "growth", text, 10_000) : null;
+                return window is null || growth is null ? null : new RisingFloorTrigger(name, window.Value, growth.Value);
+            default:
+                var cron = fields.String("cron", required: true);
+                if (cron is not null && cron.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length != 5)
+                    fields.Wrong("cron", $"is '{cron}', but has to have five fields: minute hour day-of-month month day-of-week");
+                var zone = fields.String("timeZone");
+                var jitter = fields.Duration("jitter", TimeSpan.Zero, TimeSpan.FromHours(24)) ?? TimeSpan.Zero;
+                return cron is null ? null : new ScheduleTrigger(name, cron, zone, jitter);
+        }
+    }
+
+    private static MemoryThreshold? ReadThreshold(DocumentFields fields)
+    {
+        if (fields.Scalar("threshold", required: true) is not { } text)
+            return null;
+        if (text.EndsWith('%'))
+            return ReadPercent(fields, "threshold", text, 100) is { } fraction ? new MemoryThreshold(fraction, null) : null;
+        if (Quantity.TryParse(text, out var bytes) && bytes > 0)
+            return new MemoryThreshold(null, bytes);
+        fields.Wrong("threshold", $"is '{text}', but has to be a share of the limit like 85% or a quantity like 900Mi");
+        return null;
+    }
+
+    private static double? ReadPercent(DocumentFields fields, string name, string text, double most)
+    {
+        if (text.EndsWith('%')
+            && double.TryParse(text[..^1], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percent)
+            && percent > 0 && percent <= most)
+            return percent / 100;
+        fields.Wrong(name, $"is '{text}', but has to be above 0% and at most {most:0}%, like 85%");
+        return null;
+    }
+
+    private static IReadOnlyList<CaptureRequest> ReadCaptures(DocumentFields spec)
+    {
+        if (spec.Objects("captures") is not { } items)
+            return ProfilePolicySpec.DefaultCaptures;
+        var captures = new List<CaptureRequest>();
+        if (items.Count == 0)
+            spec.Wrong("captures", "is empty; leave it out for the default: Heap, Goroutine, Process and Cpu");
+        foreach (var item in items)
+        {
+            var type = item.Enum<CaptureType>("type");
+            if (!item.Has("type"))
+                item.Wrong("type", "is required");
+            var duration = item.Duration("duration", TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10));
+            if (type is { } t)
+            {
+                if (duration is not null && !CaptureRequest.TakesTime(t))
+                    item.Wrong("duration", $"goes with Cpu, Trace and GcTrace; a {t} capture takes none");
+                if (captures.Any(capture => capture.Type == t))
+                    item.Wrong("type", $"is '{t}', which this policy captures already");
+                captures.Add(new CaptureRequest(t, duration ?? DefaultDuration(t)));
+            }
+            item.NoOthers();
+        }
+        return captures;
+    }
+
+    private static TimeSpan? DefaultDuration(CaptureType type) => type switch
+    {
+        CaptureType.Cpu or CaptureType.GcTrace => CaptureRequest.DefaultCpuDuration,
+        CaptureType.Trace => CaptureRequest.DefaultTraceDuration,
+        _ => null,
+    };
+
+    private static CaptureLimits ReadLimits(DocumentFields spec)
+    {
+        var limits = new CaptureLimits();
+        if (spec.Object("limits") is not { } fields)
+            return limits;
+        limits = new CaptureLimits
+        {
+            Cooldown = fields.Duration("cooldown", TimeSpan.Zero, Year) ?? limits.Cooldown,
+            MaxPerDay = fields.Integer("maxPerDay", 1, 10_000) ?? limits.MaxPerDay,
+            SpoolBytes = fields.Bytes("spool", 1 << 20) ?? limits.SpoolBytes,
+        };
+        fields.NoOthers();
+        return limits;
+    }
+
+    private static GoOptions ReadGo(DocumentFields spec)
+    {
+        if (spec.Object("go") is not { } fields)
+            return new GoOptions();
+        var port = fields.Integer("port", 1, 65535);
+        var path = fields.String("path") ?? GoOptions.DefaultPath;
+        if (!path.StartsWith('/') || path.Any(c => c is '?' or '#' || char.IsWhiteSpace(c) || char.IsControl(c)))
+            fields.Wrong("path", $"is '{path}', but has to be a path that starts with '/', without spaces, '?' or '#'");
+        fields.NoOthers();
+        return new GoOptions(port, path.TrimEnd('/'));
+    }
+
+    private static Storage? ReadStorage(DocumentFields storage, List<FieldProblem> warnings)
+    {
+        var kind = storage.ExactlyOneOf("directory", "s3");
+        var fields = kind is null ? null : storage.Object(kind);
+        Storage? result = null;
+        if (fields is not null && kind == "directory" && fields.String("path", required: true) is { } path)
+        {
+            if (path.StartsWith('/') && !path.Split('/').Contains(".."))
+                result = new DirectoryStorage(path);
+            else
+                fields.Wrong("path", $"is '{path}', but has to be an absolute path without '..'");
+        }
+        else if (fields is not null && kind == "s3")
+        {
+            result = ReadS3(fields, warnings);
+        }
+        fields?.NoOthers();
+        storage.NoOthers();
+        return result;
+    }
+
+    private static S3Storage? ReadS3(DocumentFields fields, List<FieldProblem> warnings)
+    {
+        var bucket = fields.String("bucket", required: true);
+        if (bucket is not null && !BucketName().IsMatch(bucket))
+            fields.Wrong("bucket", $"is '{bucket}', but has to be a bucket's name: 3 to 63 lower-case letters, digits, '-' and '.'");
+        var prefix = (fields.String("prefix") ?? "").Trim('/');
+        if (prefix.Split('/').Any(part => part is "." or ".."))
+            fields.Wrong("prefix", $"is '{prefix}', but may not hold '.' or '..' as a part");
+        var region = fields.String("region");
+        Uri? endpoint = null;
+        if (fields.String("endpoint") is { } text
+            && (!Uri.TryCreate(text, UriKind.Absolute, out endpoint) || endpoint.Scheme is not ("http" or "https")
+                || endpoint.PathAndQuery != "/" || endpoint.UserInfo.Length > 0))
+            fields.Wrong("endpoint", $"is '{(endpoint?.UserInfo.Length > 0 ? "a URL with a password" : text)}', but has to be a URL like http://minio.storage:9000, without path or user");
+        if (bucket is not null && endpoint is null && region is null)
+            warnings.Add(new FieldProblem(fields.PathOf("region"), "is not set, and there is no endpoint: the region comes from the environment, and captures fail where it has none"));
+        var forcePathStyle = fields.Boolean("forcePathStyle");
+        var credentialsSecret = fields.String("credentialsSecret");
+        ServerSideEncryption? encryption = null;
+        if (fields.Object("serverSideEncryption") is { } sse)
+        {
+            var type = sse.String("type", required: true);
+            if (type is not (null or "AES256" or "aws:kms" or "aws:kms:dsse"))
+                sse.Wrong("type", $"is '{type}', but has to be one of AES256, aws:kms, aws:kms:dsse");
+            var key = sse.String("kmsKeyId");
+            if (key is not null && type == "AES256")
+                sse.Wrong("kmsKeyId", "goes with aws:kms and aws:kms:dsse, not with AES256");
+            sse.NoOthers();
+            encryption = type is null ? null : new ServerSideEncryption(type, key);
+        }
+        return bucket is null ? null : new S3Storage(bucket)
+        {
+            Prefix = prefix,
+            Region = region,
+            Endpoint = endpoint,
+            ForcePathStyle = forcePathStyle,
+            CredentialsSecret = credentialsSecret,
+            ServerSideEncryption = encryption,
+        };
+    }
+
+    [GeneratedRegex("^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+    private static partial Regex DnsLabel();
+
+    [GeneratedRegex(@"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
+    private static partial Regex DnsName();
+
+    [GeneratedRegex(@"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    private static partial Regex BucketName();
+}

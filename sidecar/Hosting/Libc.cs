@@ -1,0 +1,57 @@
+using System.Runtime.InteropServices;
+
+namespace Premortem.Sidecar.Hosting;
+
+/// <summary>The few calls to the system that .NET has no API for. Numbers are those of Linux on x86-64 and arm64, where they agree.</summary>
+internal static unsafe partial class Libc
+{
+    public const short PollIn = 1;
+    public const int Eintr = 4;
+
+    /// <summary><c>PIDFD_GET_INFO</c>, <c>_IOWR(0xFF, 11, 64 bytes)</c>: Linux 6.13 and later.</summary>
+    public const nuint PidfdGetInfo = 0xC040FF0B;
+
+    private const long SysPidfdOpen = 434;
+    private const int EfdCloexec = 0x80000;
+    private const int EfdNonblock = 0x800;
+    private const int FadviseDontNeed = 4;
+
+    public static int PidfdOpen(int pid) => (int)Syscall(SysPidfdOpen, pid, 0);
+
+    public static int EventFd() => EventFdCall(0, EfdCloexec | EfdNonblock);
+
+    /// <summary>Lets go of a file's pages in the page cache, which count against this container; what is not yet on the disk stays.</summary>
+    public static void DropPages(int fd, long offset, long length) => _ = PosixFadvise(fd, offset, length, FadviseDontNeed);
+
+    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
+    public static partial int Poll(PollFd* fds, nuint count, int timeoutMilliseconds);
+
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    public static partial nint Read(int fd, void* buffer, nuint count);
+
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    public static partial nint Write(int fd, void* buffer, nuint count);
+
+    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
+    public static partial int Close(int fd);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    public static partial int Ioctl(int fd, nuint request, void* argument);
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    private static partial long Syscall(long number, long a, long b);
+
+    [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
+    private static partial int EventFdCall(uint initial, int flags);
+
+    [LibraryImport("libc", EntryPoint = "posix_fadvise")]
+    private static partial int PosixFadvise(int fd, long offset, long length, int advice);
+
+    [StructLayout(LayoutKind.Sequential)]
+    public struct PollFd
+    {
+        public int Fd;
+        public short Events;
+        public short Revents;
+    }
+}

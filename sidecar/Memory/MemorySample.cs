@@ -1,0 +1,7 @@
+namespace Premortem.Sidecar.Memory;
+
+/// <summary>A reading with its time. Rules use <see cref="Elapsed"/>, which no change of the wall clock moves.</summary>
+/// <param name="At">Wall-clock time, for people and files.</param>
+/// <param name="Elapsed">Monotonic time since the sidecar started.</param>
+/// <param name="CeilingBytes">The lower of the container's limit and the runtime's own; null: there is none.</param>
+internal readonly record struct MemorySample(DateTimeOffset At, TimeSpan Elapsed, MemoryReading Reading, long? CeilingBytes);

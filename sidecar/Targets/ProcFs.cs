@@ -1,0 +1,103 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+
+namespace Premortem.Sidecar.Targets;
+
+/// <summary>What is read of <c>/proc</c>. A process may be gone at any moment: then the answer is null, never an exception.</summary>
+internal sealed class ProcFs(string root = "/proc")
+{
+    private const int MaxFileBytes = 64 * 1024;
+
+    public string Root { get; } = root;
+
+    /// <summary>Every process of the PID namespace.</summary>
+    public IEnumerable<int> Pids()
+    {
+        foreach (var entry in Directory.EnumerateDirectories(Root))
+            if (int.TryParse(Path.GetFileName(entry.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var pid))
+                yield return pid;
+    }
+
+    /// <summary>
+    /// The number that the PID namespace gave away last. While it stands still no process was born, and nothing has to be scanned.
+    /// </summary>
+    public int? LastPid()
+    {
+        var text = Read($"{Root}/loadavg");
+        return text is not null && int.TryParse(text.AsSpan(text.LastIndexOf(' ') + 1).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : null;
+    }
+
+    public ProcessStat? Stat(int pid)
+    {
+        if (Read($"{Root}/{pid}/stat") is not { } text)
+            return null;
+        // The name stands in parentheses and may hold anything, parentheses too: the last one ends it.
+        var open = text.IndexOf('(', StringComparison.Ordinal);
+        var close = text.LastIndexOf(')');
+        if (open < 0 || close < open)
+            return null;
+        var fields = text[(close + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        // Field 3 of proc(5) is fields[0]: ppid is 4, starttime 22, rss 24, exit_code 52.
+        return fields.Length < 22
+            ? null
+            : new ProcessStat(
+                text[(open + 1)..close],
+                fields[0][0],
+                Number(fields, 1),
+                Number(fields, 19),
+                Number(fields, 21) * Environment.SystemPageSize,
+                fields.Length > 49 ? (int)Number(fields, 49) : 0);
+    }
+
+    /// <summary>The path of the executable as the process sees it; null where it may not be read, or for a kernel thread.</summary>
+    public string? Executable(int pid)
+    {
+        try
+        {
+            return new FileInfo($"{Root}/{pid}/exe").LinkTarget;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>One variable of the environment that the process was started with; null where it has none or it may not be read.</summary>
+    public string? EnvironmentVariable(int pid, string name)
+    {
+        foreach (var entry in (Read($"{Root}/{pid}/environ") ?? "").Split('\0'))
+            if (entry.Length > name.Length && entry[name.Length] == '=' && entry.StartsWith(name, StringComparison.Ordinal))
+                return entry[(name.Length + 1)..];
+        return null;
+    }
+
+    public string[]? Lines(int pid, string file) => Read($"{Root}/{pid}/{file}")?.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>The exit status of a process that has ended and that nobody has waited for yet.</summary>
+    public ExitStatus? ZombieExit(int pid) => Stat(pid) is { State: 'Z' or 'X' } stat ? ExitStatus.FromWait(stat.ExitStatus) : null;
+
+    private static long Number(string[] fields, int index) =>
+        long.TryParse(fields[index], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : 0;
+
+    private static string? Read(string path)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(MaxFileBytes);
+        try
+        {
+            using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            int length = 0, n;
+            while (length < MaxFileBytes && (n = RandomAccess.Read(file, buffer.AsSpan(length, MaxFileBytes - length), length)) > 0)
+                length += n;
+            return Encoding.UTF8.GetString(buffer, 0, length);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+namespace Premortem.Sidecar.Triggers;
+
+/// <summary>
+/// How fast memory grows, from samples at whatever distance they come. Two time scales are kept: the last few samples for a spike,
+/// and a minute for a leak. A climb is what lies between two drops; a garbage collection ends one and starts the next.
+/// </summary>
+internal sealed class GrowthTrend
+{
+    private const int FastPoints = 8;
+    private const int SlowPoints = 640;
+    private const int FittedPoints = 24;
+    private static readonly TimeSpan SlowSpacing = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Teeth are forgotten after this long: what a program did an hour ago does not excuse what it does now.</summary>
+    private static readonly TimeSpan ToothMemory = TimeSpan.FromMinutes(10);
+
+    private readonly Ring _fast = new(FastPoints);
+    private readonly Ring _slow = new(SlowPoints);
+    private readonly double[] _slopes = new double[FittedPoints * (FittedPoints - 1) / 2];
+    private TimeSpan _climbStart;
+    private long _trough;
+    private long _peak;
+    private bool _any;
+    private TimeSpan _toothAt;
+    private long _toothPeak;
+
+    /// <summary>How long memory has climbed without a drop worth the name.</summary>
+    public TimeSpan Climbing { get; private set; }
+
+    /// <summary>The highest point from which memory has dropped in the last minutes; 0: it has not.</summary>
+    public long LastPeakBytes { get; private set; }
+
+    /// <param name="elapsed">Monotonic time; a sample that is not later than the one before is left out.</param>
+    /// <param name="bytes">Memory that cannot be reclaimed, so that page cache is no growth.</param>
+    /// <param name="dropBytes">What counts as a drop.</param>
+    public void Add(TimeSpan elapsed, long bytes, long dropBytes)
+    {
+        if (_any && elapsed <= _fast.Last.Elapsed)
+            return;
+        if (!_any || bytes < _trough)
+            (_climbStart, _trough, _peak) = (elapsed, bytes, bytes);
+        if (bytes > _peak)
+            _peak = bytes;
+        if (bytes < _peak - dropBytes)
+        {
+            if (_peak >= _toothPeak || elapsed - _toothAt > ToothMemory)
+                (_toothAt, _toothPeak) = (elapsed, _peak);
+            (_climbStart, _trough, _peak) = (elapsed, bytes, bytes);
+            _fast.Clear();
+        }
+        _any = true;
+        _fast.Add(new Point(elapsed, bytes));
+        if (_slow.Count == 0 || elapsed - _slow.Last.Elapsed >= SlowSpacing)
+            _slow.Add(new Point(elapsed, bytes));
+        Climbing = elapsed - _climbStart;
+        LastPeakBytes = elapsed - _toothAt <= ToothMemory ? _toothPeak : 0;
+    }
+
+    /// <summary>Bytes a second over the last few samples; null before there are four.</summary>
+    public double? SpikeBytesPerSecond => _fast.Count < 4 ? null : TheilSen(_fast, 0);
+
+    /// <summary>Bytes a second over at most the last <paramref name="window"/> of the present climb; null before there are three points.</summary>
+    public double? BytesPerSecond(TimeSpan window)
+    {
+        if (_slow.Count == 0)
+            return null;
+        var since = _slow.Last.Elapsed - window;
+        if (since < _climbStart)
+            since = _climbStart;
+        var first = _slow.Count - 1;
+        while (first > 0 && _slow[first - 1].Elapsed >= since)
+            first--;
+        return _slow.Count - first < 3 ? null : TheilSen(_slow, first);
+    }
+
+    /// <summary>The median of the slopes between all pairs: up to a quarter of the points may be anything without moving it much.</summary>
+    private double TheilSen(Ring points, int first)
+    {
+        var count = points.Count - first;
+        var taken = Math.Min(count, FittedPoints);
+        var slopes = 0;
+        for (var i = 0; i < taken; i++)
+            for (var j = i + 1; j < taken; j++)
+            {
+                var a = points[first + (int)((long)i * (count - 1) / (taken - 1))];
+                var b = points[first + (int)((long)j * (count - 1) / (taken - 1))];
+                _slopes[slopes++] = (b.Bytes - a.Bytes) / (b.Elapsed - a.Elapsed).TotalSeconds;
+            }
+        var span = _slopes.AsSpan(0, slopes);
+        span.Sort();
+        return span[slopes / 2];
+    }
+
+    private readonly record struct Point(TimeSpan Elapsed, long Bytes);
+
+    private sealed class Ring(int capacity)
+    {
+        private readonly Point[] _points = new Point[capacity];
+        private int _start;
+
+        public int Count { get; private set; }
+
+        public Point Last => this[Count - 1];
+
+        public Point this[int index] => _points[(_start + index) % _points.Length];
+
+        public void Add(Point point)
+        {
+            if (Count < _points.Length)
+                _points[(_start + Count++) % _points.Length] = point;
+            else
+            {
+                _points[_start] = point;
+                _start = (_start + 1) % _points.Length;
+            }
+        }
+
+        public void Clear() => Count = 0;
+    }
+}

@@ -1,0 +1,138 @@
+using System.Text.Json;
+using Premortem.Contracts;
+
+namespace Premortem.Sidecar.Uploads;
+
+/// <summary>
+/// Captures on their way to the store, one folder each: what was captured survives the sidecar, and is stored when it comes back.
+/// The spool never holds more than its capacity, and never throws away what is complete.
+/// </summary>
+internal sealed class Spool
+{
+    internal const string EntryFile = "capture.json";
+
+    private readonly string _directory;
+    private readonly Dictionary<string, SpooledCapture> _captures = [];
+    private readonly Lock _lock = new();
+    private long _capacityBytes;
+    private long _usedBytes;
+
+    private Spool(string directory, long capacityBytes)
+    {
+        _directory = directory;
+        _capacityBytes = capacityBytes;
+    }
+
+    /// <summary>Bytes of artifacts that are held now.</summary>
+    public long UsedBytes => Interlocked.Read(ref _usedBytes);
+
+    /// <summary>Opens the spool and takes over what an earlier life of the sidecar has left there.</summary>
+    /// <param name="unreadable">What was found and could not be understood; it stays where it is.</param>
+    /// <exception cref="IOException">The directory cannot be made or read.</exception>
+    public static Spool Open(string directory, long capacityBytes, out IReadOnlyList<string> unreadable)
+    {
+        var spool = new Spool(directory, capacityBytes);
+        Directory.CreateDirectory(spool.CapturesDirectory);
+        if (Directory.Exists(spool.TrashDirectory))
+            Directory.Delete(spool.TrashDirectory, recursive: true);
+        Directory.CreateDirectory(spool.TrashDirectory);
+        var bad = new List<string>();
+        foreach (var folder in Directory.EnumerateDirectories(spool.CapturesDirectory).Order(StringComparer.Ordinal))
+            if (spool.Recover(folder) is { } problem)
+                bad.Add(problem);
+        unreadable = bad;
+        return spool;
+    }
+
+    private string CapturesDirectory => Path.Combine(_directory, "captures");
+
+    private string TrashDirectory => Path.Combine(_directory, "trash");
+
+    /// <summary>The captures that are not wholly stored, oldest first.</summary>
+    public IReadOnlyList<SpooledCapture> Captures
+    {
+        get
+        {
+            lock (_lock)
+                return [.. _captures.Values.OrderBy(capture => capture.Record.StartedAt)];
+        }
+    }
+
+    /// <exception cref="SpoolException">There is no room for even the record.</exception>
+    public SpooledCapture Create(CaptureRecord record)
+    {
+        var folder = Path.Combine(CapturesDirectory, record.Id);
+        try
+        {
+            Directory.CreateDirectory(folder);
+            var capture = new SpooledCapture(this, folder, new SpoolEntry { Record = record });
+            // A trigger has fired and time is short: the disk is waited for when there is something to lose.
+            capture.Save(durable: false);
+            lock (_lock)
+                _captures.Add(record.Id, capture);
+            return capture;
+        }
+        catch (Exception e) when (e is (IOException and not SpoolException) or UnauthorizedAccessException)
+        {
+            throw Failed(e);
+        }
+    }
+
+    /// <summary>The policy has changed. What is already held stays, be it too much.</summary>
+    public void SetCapacity(long bytes) => Interlocked.Exchange(ref _capacityBytes, bytes);
+
+    internal static SpoolException Failed(Exception e) => e is IOException io && DurableFile.IsDiskFull(io)
+        ? new SpoolException(Reasons.DiskFull, "the disk of the spool is full", e)
+        : new SpoolException(Reasons.Unexpected, $"the spool cannot be written: {e.Message}", e);
+
+    internal string TrashFor(string id) => Path.Combine(TrashDirectory, id);
+
+    internal void Reserve(long bytes)
+    {
+        if (Interlocked.Add(ref _usedBytes, bytes) <= Interlocked.Read(ref _capacityBytes))
+            return;
+        Release(bytes);
+        throw new SpoolException(
+            Reasons.SpoolFull,
+            $"the spool holds {Quantity.ForPeople(UsedBytes)} that is not stored yet, and limits.spool is {Quantity.Format(_capacityBytes)}");
+    }
+
+    internal void Release(long bytes) => Interlocked.Add(ref _usedBytes, -bytes);
+
+    internal void Remove(SpooledCapture capture)
+    {
+        lock (_lock)
+            if (!_captures.Remove(capture.Record.Id))
+                return;
+        Release(capture.Record.Artifacts.Where(artifact => artifact.IsComplete).Sum(artifact => artifact.Bytes));
+    }
+
+    private string? Recover(string folder)
+    {
+        SpoolEntry? entry;
+        try
+        {
+            entry = JsonSerializer.Deserialize(File.ReadAllBytes(Path.Combine(folder, EntryFile)), SpoolJson.Default.SpoolEntry);
+        }
+        catch (Exception e) when (e is IOException or JsonException)
+        {
+            if (!Directory.EnumerateFileSystemEntries(folder).Any(path => Path.GetFileName(path) != EntryFile + ".tmp"))
+            {
+                // Killed between the folder and its record: nothing was captured yet.
+                Directory.Delete(folder, recursive: true);
+                return null;
+            }
+            return $"{folder}: {e.Message}";
+        }
+        if (entry is null)
+            return $"{folder}: {EntryFile} is empty";
+        foreach (var path in Directory.EnumerateFiles(folder).Where(SpoolFile.IsPart))
+            File.Delete(path);
+        var capture = new SpooledCapture(this, folder, entry) { IsRecovered = true };
+        capture.AdoptFiles();
+        Interlocked.Add(ref _usedBytes, capture.Record.Artifacts.Where(artifact => artifact.IsComplete).Sum(artifact => artifact.Bytes));
+        lock (_lock)
+            _captures.Add(capture.Record.Id, capture);
+        return null;
+    }
+}

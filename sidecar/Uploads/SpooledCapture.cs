@@ -1,0 +1,139 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using Premortem.Contracts;
+
+namespace Premortem.Sidecar.Uploads;
+
+/// <summary>One capture in the spool: its record and its files. Safe to use from the capture and the uploader at once.</summary>
+internal sealed class SpooledCapture
+{
+    private readonly Spool _spool;
+    private readonly string _folder;
+    private readonly Lock _lock = new();
+    private SpoolEntry _entry;
+
+    internal SpooledCapture(Spool spool, string folder, SpoolEntry entry)
+    {
+        _spool = spool;
+        _folder = folder;
+        _entry = entry;
+    }
+
+    public CaptureRecord Record => Volatile.Read(ref _entry).Record;
+
+    /// <summary>Whether nothing more will be added to it.</summary>
+    public bool IsFinal => Volatile.Read(ref _entry).IsFinal;
+
+    /// <summary>Whether it was begun by an earlier life of the sidecar.</summary>
+    public bool IsRecovered { get; init; }
+
+    /// <summary>The complete artifacts that are not in the store yet.</summary>
+    public IReadOnlyList<Artifact> Unstored
+    {
+        get
+        {
+            var entry = Volatile.Read(ref _entry);
+            return [.. entry.Record.Artifacts.Where(artifact => artifact.IsComplete && !entry.Stored.Contains(artifact.Key))];
+        }
+    }
+
+    public string PathOf(string key) => Path.Combine(_folder, key);
+
+    /// <summary>Begins a file; <see cref="SpoolFile.Complete"/> and <see cref="Add"/> make it part of the capture.</summary>
+    public SpoolFile Begin(string key) => new(_spool, PathOf(key));
+
+    public void Add(Artifact artifact) => Update(record => record with
+    {
+        Artifacts = [.. record.Artifacts.Where(other => other.Key != artifact.Key), artifact],
+    });
+
+    public void Update(Func<CaptureRecord, CaptureRecord> change) => Change(entry => entry with { Record = change(entry.Record) });
+
+    public void MarkStored(string key) => Change(entry => entry with { Stored = [.. entry.Stored, key] });
+
+    /// <summary>Closes the record: it goes to the store as the manifest.</summary>
+    public void Complete(Func<CaptureRecord, CaptureRecord> last) =>
+        Change(entry => entry with { Record = last(entry.Record), IsFinal = true });
+
+    /// <summary>Writes the record as the manifest that is to be stored, and returns the file and its hash.</summary>
+    public (string Path, string Sha256) WriteManifest()
+    {
+        var content = JsonSerializer.SerializeToUtf8Bytes(Record, ContractsJson.Default.CaptureRecord);
+        var path = PathOf(Names.Manifest);
+        DurableFile.Replace(path, content, durable: true);
+        return (path, Convert.ToHexStringLower(SHA256.HashData(content)));
+    }
+
+    /// <summary>Everything is in the store: the files go.</summary>
+    public void Remove()
+    {
+        // Renamed first, so that a kill in between leaves no half of a capture.
+        var trash = _spool.TrashFor(Record.Id);
+        Directory.Move(_folder, trash);
+        Directory.Delete(trash, recursive: true);
+        _spool.Remove(this);
+    }
+
+    /// <exception cref="SpoolException">It could not be written; what it said before still stands.</exception>
+    internal void Save(bool durable)
+    {
+        try
+        {
+            DurableFile.Replace(PathOf(Spool.EntryFile), JsonSerializer.SerializeToUtf8Bytes(_entry, SpoolJson.Default.SpoolEntry), durable);
+        }
+        catch (Exception e) when (e is (IOException and not SpoolException) or UnauthorizedAccessException)
+        {
+            throw Spool.Failed(e);
+        }
+    }
+
+    /// <summary>
+    /// After a crash: files that were finished before the record knew of them are taken in, and artifacts whose file is not what the
+    /// record says are marked so.
+    /// </summary>
+    internal void AdoptFiles()
+    {
+        foreach (var artifact in Record.Artifacts.Where(artifact => artifact.IsComplete))
+            if (!Volatile.Read(ref _entry).Stored.Contains(artifact.Key) && HashOf(artifact.Key) != artifact.Sha256)
+                Add(artifact with { Sha256 = null, Error = "the spooled file was damaged when the sidecar was killed", Reason = Reasons.Interrupted });
+        var known = Record.Artifacts.Select(artifact => artifact.Key).ToHashSet();
+        foreach (var path in Directory.EnumerateFiles(_folder))
+        {
+            var key = Path.GetFileName(path);
+            if (known.Contains(key) || key is Spool.EntryFile or Names.Manifest || key.EndsWith(".tmp", StringComparison.Ordinal))
+                continue;
+            Add(new Artifact { Type = ArtifactKeys.TypeOf(key), Key = key, Bytes = new FileInfo(path).Length, Sha256 = HashOf(key) });
+        }
+        foreach (var planned in Record.Plan)
+            if (planned.Decision != PlanDecisions.Skipped && Record.Artifacts.All(artifact => artifact.Type != planned.Type.ToString()))
+                Add(new Artifact
+                {
+                    Type = planned.Type.ToString(),
+                    Key = ArtifactKeys.Of(planned.Type),
+                    Error = "the sidecar was killed before this was captured",
+                    Reason = Reasons.Interrupted,
+                });
+    }
+
+    private string? HashOf(string key)
+    {
+        try
+        {
+            using var file = File.OpenRead(PathOf(key));
+            return Convert.ToHexStringLower(SHA256.HashData(file));
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    private void Change(Func<SpoolEntry, SpoolEntry> change)
+    {
+        lock (_lock)
+        {
+            Volatile.Write(ref _entry, change(_entry));
+            Save(durable: true);
+        }
+    }
+}
