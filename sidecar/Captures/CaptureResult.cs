@@ -8,7 +8,9 @@ internal abstract record CaptureResult
     }
 
     /// <summary>The whole body was received, and is what it claims to be.</summary>
-    internal sealed record Captured(long Bytes) : CaptureResult;
+    /// <param name="Bytes">The length of what was written.</param>
+    /// <param name="Duration">How long the target was asked to record, which may be less than was wanted; null for what takes no time.</param>
+    internal sealed record Captured(long Bytes, TimeSpan? Duration = null) : CaptureResult;
 
     /// <param name="Reason">A word from <see cref="Contracts.Reasons"/>.</param>
     /// <param name="Detail">What happened, for a person.</param>
