@@ -1,1 +1,3 @@
-Console.WriteLine("premortem-sidecar");
+using Premortem.Sidecar.Hosting;
+
+return await SidecarCommands.Create().Parse(args).InvokeAsync();

@@ -61,10 +61,12 @@ internal sealed class CgroupMemory : IMemorySource
             return false;
         var inactive = KernelFile.Number(stat, _isV2 ? "inactive_file"u8 : "total_inactive_file"u8) ?? 0;
         var active = KernelFile.Number(stat, _isV2 ? "active_file"u8 : "total_active_file"u8) ?? 0;
+        // v1 does not tell which of its slabs could go.
+        var slab = _isV2 ? KernelFile.Number(stat, "slab_reclaimable"u8) ?? 0 : 0;
         var hierarchical = _isV2 ? null : KernelFile.Number(stat, "hierarchical_memory_limit"u8);
         if (Environment.TickCount64 - _limitReadAt >= LimitAgeMilliseconds)
             (_limit, _limitReadAt) = (ReadLimit(hierarchical), Environment.TickCount64);
-        reading = new MemoryReading(usage, inactive, active, _limit, ReadOomKills());
+        reading = new MemoryReading(usage, inactive, active + slab, _limit, ReadOomKills());
         return true;
     }
 

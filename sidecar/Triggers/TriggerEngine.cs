@@ -82,14 +82,15 @@ internal sealed class TriggerEngine
         return decisions ?? (IReadOnlyList<TriggerDecision>)[];
     }
 
-    /// <summary>Counts a capture that no trigger of the policy asked for (on request, after a kill) against the daily limit.</summary>
-    public TriggerDecision.Hold? Request(Trigger trigger, DateTimeOffset at)
+    /// <summary>Why no capture may be made at this time of day any more; null: one may.</summary>
+    public string? UsedUp(DateTimeOffset at)
     {
-        if (UsedUp(trigger, at) is { } hold)
-            return hold;
-        History = History.With(trigger.Name, at);
-        return null;
+        var today = History.Captures.Count(time => at - time < Day && time <= at);
+        return today < _limits.MaxPerDay ? null : $"{today} captures in the last 24 hours, and limits.maxPerDay is {_limits.MaxPerDay}";
     }
+
+    /// <summary>Counts a capture that no trigger of the policy asked for: on request, after a kill.</summary>
+    public void Count(string name, DateTimeOffset at) => History = History.With(name, at);
 
     /// <summary>A new process in the same container: what its predecessor's memory did says nothing about it.</summary>
     public void StartIncarnation()
@@ -194,19 +195,11 @@ internal sealed class TriggerEngine
             if (since >= TimeSpan.Zero && since < _limits.Cooldown)
                 return rule.Hold(Reasons.Cooldown, $"it fired {Rounded(since)} ago, and limits.cooldown is {Durations.Format(_limits.Cooldown)}");
         }
-        if (UsedUp(rule.Trigger, sample.At) is { } hold)
-            return rule.Hold(hold.Reason, hold.Detail);
+        if (UsedUp(sample.At) is { } usedUp)
+            return rule.Hold(Reasons.MaxPerDay, usedUp);
         rule.Fired(sample.Reading.WorkingSetBytes);
         History = History.With(rule.Trigger.Name, sample.At);
         return new TriggerDecision.Fire(rule.Trigger, reason);
-    }
-
-    private TriggerDecision.Hold? UsedUp(Trigger trigger, DateTimeOffset at)
-    {
-        var today = History.Captures.Count(time => at - time < Day && time <= at);
-        return today < _limits.MaxPerDay
-            ? null
-            : new TriggerDecision.Hold(trigger, Reasons.MaxPerDay, $"{today} captures in the last 24 hours, and limits.maxPerDay is {_limits.MaxPerDay}");
     }
 
     private static long? ThresholdOf(Trigger trigger, long? ceilingBytes) => trigger switch

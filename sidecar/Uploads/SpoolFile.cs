@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
-using Premortem.Contracts;
 using Premortem.Sidecar.Hosting;
 
 namespace Premortem.Sidecar.Uploads;

@@ -24,8 +24,8 @@ internal sealed class SpooledCapture
     /// <summary>Whether nothing more will be added to it.</summary>
     public bool IsFinal => Volatile.Read(ref _entry).IsFinal;
 
-    /// <summary>Whether it was begun by an earlier life of the sidecar.</summary>
-    public bool IsRecovered { get; init; }
+    /// <summary>Whether it was begun by an earlier life of the sidecar, whose uploads may have been cut off.</summary>
+    public bool IsRecovered { get; set; }
 
     /// <summary>The complete artifacts that are not in the store yet.</summary>
     public IReadOnlyList<Artifact> Unstored
@@ -47,7 +47,9 @@ internal sealed class SpooledCapture
         Artifacts = [.. record.Artifacts.Where(other => other.Key != artifact.Key), artifact],
     });
 
-    public void Update(Func<CaptureRecord, CaptureRecord> change) => Change(entry => entry with { Record = change(entry.Record) });
+    /// <param name="durable">Whether to wait for the disk.</param>
+    public void Update(Func<CaptureRecord, CaptureRecord> change, bool durable = true) =>
+        Change(entry => entry with { Record = change(entry.Record) }, durable);
 
     public void MarkStored(string key) => Change(entry => entry with { Stored = [.. entry.Stored, key] });
 
@@ -128,12 +130,12 @@ internal sealed class SpooledCapture
         }
     }
 
-    private void Change(Func<SpoolEntry, SpoolEntry> change)
+    private void Change(Func<SpoolEntry, SpoolEntry> change, bool durable = true)
     {
         lock (_lock)
         {
             Volatile.Write(ref _entry, change(_entry));
-            Save(durable: true);
+            Save(durable);
         }
     }
 }

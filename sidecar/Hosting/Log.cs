@@ -1,0 +1,89 @@
+using Microsoft.Extensions.Logging;
+using Premortem.Contracts;
+
+namespace Premortem.Sidecar.Hosting;
+
+/// <summary>Every line that the sidecar logs. Ids are by area, never used twice, and listed in docs/reference/log-events.md.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(100, LogLevel.Information, "{Product}: watching {Scope} by policy {Policy}, storing to {Store}, spool {Spool}")]
+    public static partial void Started(ILogger logger, string product, string scope, string policy, string store, string spool);
+
+    [LoggerMessage(101, LogLevel.Information, "Stopping: {Reason}; up to {GraceSeconds} s to finish what is in flight")]
+    public static partial void Stopping(ILogger logger, string reason, double graceSeconds);
+
+    [LoggerMessage(102, LogLevel.Information, "Stopped; {Left} captures are left in the spool")]
+    public static partial void Stopped(ILogger logger, int left);
+
+    [LoggerMessage(103, LogLevel.Warning, "Policy: {Warning}")]
+    public static partial void PolicyWarning(ILogger logger, string warning);
+
+    [LoggerMessage(104, LogLevel.Error, "Unexpected: {Where}")]
+    public static partial void Unexpected(ILogger logger, Exception exception, string where);
+
+    [LoggerMessage(200, LogLevel.Information, "{Container}: watching process {Pid} (life {Incarnation}), memory from {Source}, limit {Limit}")]
+    public static partial void Watching(ILogger logger, string container, int pid, int incarnation, string source, string limit);
+
+    [LoggerMessage(201, LogLevel.Information, "{Container}: {Runtime} {Version}, main module {Module}")]
+    public static partial void RuntimeFound(ILogger logger, string container, string runtime, string? version, string? module);
+
+    [LoggerMessage(202, LogLevel.Information, "{Container}: profiles at {Endpoint}")]
+    public static partial void EndpointFound(ILogger logger, string container, string endpoint);
+
+    [LoggerMessage(203, LogLevel.Warning, "{Container}: no profiles yet: {Reason}: {Detail}")]
+    public static partial void EndpointMissing(ILogger logger, string container, string reason, string detail);
+
+    [LoggerMessage(204, LogLevel.Warning, "{Container}: process {Pid} ended: {Outcome}: {Reason}")]
+    public static partial void Ended(ILogger logger, string container, int pid, CaptureOutcome outcome, string reason);
+
+    [LoggerMessage(205, LogLevel.Warning, "{Container}: no limit: shares of the limit and timeToLimit cannot fire; give a limit to the container, or --memory-limit")]
+    public static partial void NoLimit(ILogger logger, string container);
+
+    [LoggerMessage(206, LogLevel.Information, "{Container}: gone")]
+    public static partial void TargetGone(ILogger logger, string container);
+
+    [LoggerMessage(300, LogLevel.Information, "{Container}: {Used} of {Ceiling} ({Percent} %), {Growth}/s, ceiling in {TimeLeft}")]
+    public static partial void MemoryAt(ILogger logger, string container, string used, string ceiling, int percent, string growth, string timeLeft);
+
+    [LoggerMessage(301, LogLevel.Warning, "{Container}: memory can no longer be read from {Source}")]
+    public static partial void MemoryUnreadable(ILogger logger, string container, string source);
+
+    [LoggerMessage(400, LogLevel.Warning, "{Container}: trigger {Trigger} fired: {Reason}")]
+    public static partial void Fired(ILogger logger, string container, string trigger, string reason);
+
+    [LoggerMessage(401, LogLevel.Information, "{Container}: trigger {Trigger} holds: {Reason}: {Detail}")]
+    public static partial void Held(ILogger logger, string container, string trigger, string reason, string detail);
+
+    [LoggerMessage(402, LogLevel.Information, "{Container}: trigger {Trigger} fired while a capture is under way, and is served by it: {Reason}")]
+    public static partial void Joined(ILogger logger, string container, string trigger, string reason);
+
+    [LoggerMessage(403, LogLevel.Warning, "The state of the triggers cannot be kept: {Reason}; cooldowns start anew when the sidecar does")]
+    public static partial void HistoryNotKept(ILogger logger, string reason);
+
+    [LoggerMessage(500, LogLevel.Information, "{Container}: captured {Type}, {Bytes} bytes in {Milliseconds} ms")]
+    public static partial void Captured(ILogger logger, string container, string type, long bytes, long milliseconds);
+
+    [LoggerMessage(501, LogLevel.Warning, "{Container}: no {Type}: {Reason}: {Detail}")]
+    public static partial void NotCaptured(ILogger logger, string container, string type, string reason, string detail);
+
+    [LoggerMessage(502, LogLevel.Error, "{Container}: the capture for {Trigger} failed: {Reason}: {Detail}")]
+    public static partial void CaptureFailed(ILogger logger, string container, string trigger, string reason, string detail);
+
+    [LoggerMessage(600, LogLevel.Information, "Stored {Location}, {Bytes} bytes in {Milliseconds} ms")]
+    public static partial void Stored(ILogger logger, string location, long bytes, long milliseconds);
+
+    [LoggerMessage(601, LogLevel.Information, "Capture {Id} is stored at {Location}: {Phase}")]
+    public static partial void CaptureStored(ILogger logger, string id, string location, CapturePhase phase);
+
+    [LoggerMessage(602, LogLevel.Warning, "Capture {Id} cannot be stored now: {Reason}: {Detail}; it stays in the spool and is tried again")]
+    public static partial void StoreFailed(ILogger logger, string id, string reason, string detail);
+
+    [LoggerMessage(603, LogLevel.Information, "{Count} captures are left from before, and will be stored")]
+    public static partial void Recovered(ILogger logger, int count);
+
+    [LoggerMessage(604, LogLevel.Warning, "Left where it is, because it cannot be understood: {Problem}")]
+    public static partial void SpoolUnreadable(ILogger logger, string problem);
+
+    [LoggerMessage(700, LogLevel.Information, "{Container}: capture {Id} complete: {Phase}, {Outcome}: {Reason}")]
+    public static partial void CaptureComplete(ILogger logger, string container, string id, CapturePhase phase, CaptureOutcome? outcome, string? reason);
+}

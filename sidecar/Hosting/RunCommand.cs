@@ -1,0 +1,202 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Premortem.Contracts;
+using Premortem.Contracts.Policies;
+using Premortem.Sidecar.Captures;
+using Premortem.Sidecar.Memory;
+using Premortem.Sidecar.Targets;
+using Premortem.Sidecar.Triggers;
+using Premortem.Sidecar.Uploads;
+
+namespace Premortem.Sidecar.Hosting;
+
+/// <summary><c>premortem-sidecar run</c>: puts the parts together, and takes them apart again.</summary>
+internal sealed class RunCommand(string policyFile, TargetScope scope, string spoolDirectory, long? memoryLimitBytes, TimeSpan gracePeriod)
+{
+    /// <summary>SIGUSR1, which .NET has no name for; raw numbers are allowed.</summary>
+    private const PosixSignal CaptureSignal = (PosixSignal)10;
+
+    private readonly TimeProvider _time = TimeProvider.System;
+
+    public async Task<int> RunAsync(ILoggerFactory loggers)
+    {
+        var log = loggers.CreateLogger<RunCommand>();
+        if (ReadPolicy(warning => Log.PolicyWarning(log, warning)) is not { } policy)
+            return ExitCodes.Usage;
+        if (MissingTarget() is { } missing)
+            return Refuse(missing, ExitCodes.NoTarget);
+        Spool spool;
+        IReadOnlyList<string> unreadable;
+        try
+        {
+            spool = Spool.Open(spoolDirectory, policy.Spec.Limits.SpoolBytes, out unreadable);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return Refuse($"--spool {spoolDirectory}: cannot be used: {e.Message}", ExitCodes.CannotStore);
+        }
+        foreach (var problem in unreadable)
+            Log.SpoolUnreadable(log, problem);
+        IArtifactStore store;
+        try
+        {
+            store = ArtifactStores.Open(policy.Spec.Storage, _time);
+        }
+        catch (StoreException e)
+        {
+            return Refuse($"spec.storage: {e.Reason}: {e.Message}", ExitCodes.CannotStore);
+        }
+        using (store)
+        {
+            using var uploader = new Uploader(spool, store, _time, loggers.CreateLogger<Uploader>());
+            var options = new PipelineOptions(policy, scope, SidecarIdentity.FromEnvironment(policy.Namespace), memoryLimitBytes, gracePeriod);
+            var history = new HistoryFile(Path.Combine(spoolDirectory, "triggers.json"));
+            using var pipeline = new Pipeline(options, spool, history, uploader, loggers, _time);
+            using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+            using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+            using var request = PosixSignalRegistration.Create(CaptureSignal, context =>
+            {
+                context.Cancel = true;
+                pipeline.RequestCapture();
+            });
+            Log.Started(log, Product.NameAndVersion, ScopeName(), policy.Name, store.Locate(""), spoolDirectory);
+            var left = await pipeline.RunAsync();
+            Log.Stopped(log, left);
+            return left == 0 ? ExitCodes.Done : ExitCodes.LeftInSpool;
+
+            void Stop(PosixSignalContext context)
+            {
+                context.Cancel = true;
+                pipeline.Stop();
+            }
+        }
+    }
+
+    /// <summary><c>--dry-run</c>: what is found, what would be done, and why.</summary>
+    public async Task<int> ExplainAsync()
+    {
+        var output = Console.Out;
+        if (ReadPolicy(warning => output.WriteLine($"warning    {warning}")) is not { } policy)
+            return ExitCodes.Usage;
+        if (MissingTarget() is { } missing)
+            return Refuse(missing, ExitCodes.NoTarget);
+        await output.WriteLineAsync($"policy     {policy.Name} from {policyFile}");
+        await output.WriteLineAsync($"scope      {ScopeName()}");
+        var proc = new ProcFs();
+        var targets = new TargetFinder(proc, scope, policy.Spec.Containers).Find();
+        if (targets.Count == 0)
+            await output.WriteLineAsync("target     none now; it would be waited for");
+        foreach (var target in targets)
+            await ExplainAsync(output, proc, policy, target);
+        await output.WriteLineAsync($"spool      {spoolDirectory}, at most {Quantity.Format(policy.Spec.Limits.SpoolBytes)}");
+        return await ExplainStoreAsync(output, policy);
+    }
+
+    private async Task ExplainAsync(TextWriter output, ProcFs proc, ProfilePolicy policy, FoundTarget target)
+    {
+        await output.WriteLineAsync($"target     {target.Container}: {target.Pids.Count} processes, cgroup {target.Cgroup?.Directory ?? "not readable"}");
+        using IMemorySource memory = target.Cgroup is { Directory: { } directory, MountPoint: { } mount } && CgroupMemory.TryOpen(directory, mount) is { } cgroup
+            ? cgroup
+            : new ProcMemory(proc.Root, () => target.Pids);
+        var isReadable = memory.TryRead(out var reading);
+        var ceiling = reading.LimitBytes is { } limit && memoryLimitBytes is { } given ? Math.Min(limit, given) : reading.LimitBytes ?? memoryLimitBytes;
+        await output.WriteLineAsync(isReadable
+            ? $"  memory   {memory.Name}: working set {Quantity.ForPeople(reading.WorkingSetBytes)}, usage {Quantity.ForPeople(reading.UsageBytes)}, limit {(ceiling is { } c ? Quantity.ForPeople(c) : "none: shares of the limit and timeToLimit cannot fire")}"
+            : $"  memory   cannot be read from {memory.Name}");
+        using var probe = new TargetProbe(proc, policy.Spec, _time, NullLogger<TargetProbe>.Instance);
+        using var finder = new PprofEndpointFinder(_time, proc.Root);
+        var hasProfiles = false;
+        foreach (var pid in target.Pids.Take(16))
+        {
+            var (executable, runtime) = probe.Identify(pid);
+            await output.WriteLineAsync($"  process  {pid} {executable ?? "(executable not readable)"}: {(runtime is null ? "no Go program" : $"{runtime.Kind} {runtime.Version}, main module {runtime.MainModule}")}");
+            if (runtime is null && policy.Spec.Go.Port is null)
+                continue;
+            var search = await finder.FindAsync(pid, policy.Spec.Go, CancellationToken.None);
+            hasProfiles |= search is PprofSearch.Found;
+            await output.WriteLineAsync(search switch
+            {
+                PprofSearch.Found found => $"  profiles {found.Endpoint}",
+                PprofSearch.NotFound none => $"  profiles none: {none.Reason}: {none.Detail}",
+                _ => "",
+            });
+        }
+        foreach (var trigger in policy.Spec.Triggers)
+            await output.WriteLineAsync($"  trigger  {trigger.Name}: {Explain(trigger, reading, ceiling)}");
+        foreach (var step in CapturePlanner.Plan(policy.Spec.Captures, hasProfiles, "no profiles were found", null))
+            await output.WriteLineAsync($"  capture  {step.Type}: {step.Decision}{(step.Duration is { } duration ? " for " + Durations.Format(duration) : "")}{(step.Detail is null ? "" : ": " + step.Detail)}");
+    }
+
+    private static string Explain(Trigger trigger, in MemoryReading reading, long? ceiling)
+    {
+        switch (trigger)
+        {
+            case MemoryUsageTrigger usage:
+                if (usage.Threshold.InBytes(ceiling) is not { } threshold)
+                    return "cannot fire: it is a share of a limit, and there is none";
+                var now = reading.WorkingSetBytes >= threshold ? "is there now" : $"{Quantity.ForPeople(threshold - reading.WorkingSetBytes)} to go";
+                return $"working set at {Quantity.ForPeople(threshold)} ({usage.Threshold}) for {Durations.Format(usage.For)}; {now}";
+            case TimeToLimitTrigger limit:
+                return ceiling is { } bytes
+                    ? string.Create(CultureInfo.InvariantCulture, $"from {Quantity.ForPeople((long)(bytes * TriggerEngine.LeastUsageForPrediction))} on, when growth would meet {Quantity.ForPeople(bytes)} within {Durations.Format(limit.Within)}")
+                    : "cannot fire: there is no limit";
+            default:
+                return $"{trigger.Kind} is not watched by this version";
+        }
+    }
+
+    private async Task<int> ExplainStoreAsync(TextWriter output, ProfilePolicy policy)
+    {
+        try
+        {
+            using var store = ArtifactStores.Open(policy.Spec.Storage, _time);
+            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30), _time);
+            await store.CheckAsync(deadline.Token);
+            await output.WriteLineAsync($"store      {store.Locate("")}: can be written");
+            return ExitCodes.Done;
+        }
+        catch (StoreException e)
+        {
+            await output.WriteLineAsync($"store      cannot be written: {e.Reason}: {e.Message}");
+            return ExitCodes.CannotStore;
+        }
+        catch (OperationCanceledException)
+        {
+            await output.WriteLineAsync("store      did not answer within 30 s");
+            return ExitCodes.CannotStore;
+        }
+    }
+
+    private ProfilePolicy? ReadPolicy(Action<string> warn)
+    {
+        var reading = PolicyFile.Read(policyFile);
+        foreach (var warning in reading.Warnings)
+            warn(warning.ToString());
+        foreach (var error in reading.Errors)
+            Console.Error.WriteLine($"{policyFile}: {error}");
+        return reading.Policy;
+    }
+
+    private string? MissingTarget() => scope switch
+    {
+        TargetScope.Process process when !Directory.Exists($"/proc/{process.Pid}") => $"--pid {process.Pid}: there is no such process",
+        TargetScope.Cgroup cgroup when !Directory.Exists(cgroup.Directory) => $"--cgroup {cgroup.Directory}: there is no such directory",
+        TargetScope.Cgroup cgroup when !File.Exists(Path.Combine(cgroup.Directory, "cgroup.procs")) => $"--cgroup {cgroup.Directory}: is no cgroup: it has no cgroup.procs",
+        _ => null,
+    };
+
+    private string ScopeName() => scope switch
+    {
+        TargetScope.Process process => $"process {process.Pid}",
+        TargetScope.Cgroup cgroup => $"cgroup {cgroup.Directory}",
+        _ => "the containers of this pod",
+    };
+
+    private static int Refuse(string message, int exitCode)
+    {
+        Console.Error.WriteLine(message);
+        return exitCode;
+    }
+}

@@ -1,0 +1,85 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using Premortem.Contracts;
+using Premortem.Sidecar.Targets;
+using Serilog.Events;
+
+namespace Premortem.Sidecar.Hosting;
+
+/// <summary>The command line.</summary>
+internal static class SidecarCommands
+{
+    private const string PodSpool = "/var/lib/premortem/spool";
+
+    public static RootCommand Create()
+    {
+        var root = new RootCommand("""
+            Watches the memory of processes and captures profiles before the OOM killer destroys the evidence.
+
+            Signals: SIGUSR1 captures now; SIGTERM and SIGINT end it, with what is in flight finished within the grace period.
+            Exit codes: 0 done, 1 unexpected error, 2 wrong command line or policy, 3 nothing to watch, 4 spool or store unusable,
+            5 ended with captures left in the spool (they are stored when it starts again).
+            """);
+        root.Subcommands.Add(Run());
+        return root;
+    }
+
+    private static Command Run()
+    {
+        var policy = new Option<string>("--policy") { Description = "The ProfilePolicy document, YAML or JSON", HelpName = "FILE", Required = true };
+        var pid = new Option<int?>("--pid") { Description = "Watch this process, until it ends", HelpName = "N" };
+        var cgroup = new Option<string?>("--cgroup") { Description = "Watch the processes of this memory cgroup, through restarts, until the cgroup is removed", HelpName = "DIR" };
+        var pod = new Option<bool>("--pod") { Description = "Watch the other containers that share this PID namespace" };
+        var spool = new Option<string?>("--spool")
+        {
+            Description = $"Where captures wait until they are stored (default: {PodSpool}, or below $XDG_STATE_HOME without the right to it)",
+            HelpName = "DIR",
+        };
+        var limit = new Option<string?>("--memory-limit") { Description = "The limit to measure against where the cgroup has none or a higher one: 256Mi", HelpName = "QUANTITY" };
+        var grace = new Option<string>("--grace-period") { Description = "How long ending may take", HelpName = "DURATION", DefaultValueFactory = _ => "25s" };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Say what is found, what would be done and why, and end" };
+        var format = new Option<LogFormat>("--log-format") { Description = "Auto: text at a terminal, JSON elsewhere", DefaultValueFactory = _ => LogFormat.Auto };
+        var level = new Option<LogEventLevel>("--log-level") { Description = "The least level that is logged", DefaultValueFactory = _ => LogEventLevel.Information };
+        pid.Validators.Add(result => Check(result, result.GetValueOrDefault<int?>() is null or > 0, "--pid has to be a process id"));
+        limit.Validators.Add(result => Check(result, result.GetValueOrDefault<string?>() is null || Quantity.TryParse(result.GetValueOrDefault<string>()!, out _), "--memory-limit has to be a quantity like 256Mi"));
+        grace.Validators.Add(result => Check(result, Durations.TryParse(result.GetValueOrDefault<string>() ?? "", out _), "--grace-period has to be a duration like 25s"));
+
+        var run = new Command("run", "Watch, capture and store")
+        {
+            policy, pid, cgroup, pod, spool, limit, grace, dryRun, format, level,
+        };
+        run.Validators.Add(result =>
+        {
+            var scopes = (result.GetValue(pid) is null ? 0 : 1) + (result.GetValue(cgroup) is null ? 0 : 1) + (result.GetValue(pod) ? 1 : 0);
+            if (scopes != 1)
+                result.AddError("give exactly one of --pid N, --cgroup DIR and --pod");
+        });
+        run.SetAction(async (parsed, _) =>
+        {
+            long? limitBytes = parsed.GetValue(limit) is { } text && Quantity.TryParse(text, out var bytes) ? bytes : null;
+            Durations.TryParse(parsed.GetValue(grace)!, out var gracePeriod);
+            TargetScope scope = parsed.GetValue(pid) is { } number ? new TargetScope.Process(number)
+                : parsed.GetValue(cgroup) is { } directory ? new TargetScope.Cgroup(Path.GetFullPath(directory))
+                : new TargetScope.Pod();
+            var command = new RunCommand(parsed.GetValue(policy)!, scope, parsed.GetValue(spool) ?? DefaultSpool(), limitBytes, gracePeriod);
+            using var loggers = Logging.Create(parsed.GetValue(format), parsed.GetValue(level));
+            return parsed.GetValue(dryRun) ? await command.ExplainAsync() : await command.RunAsync(loggers);
+        });
+        return run;
+    }
+
+    private static void Check(OptionResult result, bool holds, string message)
+    {
+        if (!holds)
+            result.AddError($"{message}, and is '{result.Tokens.FirstOrDefault()?.Value}'");
+    }
+
+    private static string DefaultSpool()
+    {
+        if (Environment.IsPrivilegedProcess || Directory.Exists(PodSpool))
+            return PodSpool;
+        var state = Environment.GetEnvironmentVariable("XDG_STATE_HOME")
+            ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local", "state");
+        return Path.Combine(state, "premortem", "spool");
+    }
+}

@@ -1,0 +1,14 @@
+using Premortem.Contracts.Policies;
+using Premortem.Sidecar.Targets;
+
+namespace Premortem.Sidecar;
+
+/// <summary>What a run of the sidecar was asked to do.</summary>
+/// <param name="MemoryLimitBytes">A limit given by hand, for targets whose cgroup has none, or a higher one.</param>
+/// <param name="GracePeriod">How long ending may take.</param>
+internal sealed record PipelineOptions(
+    ProfilePolicy Policy,
+    TargetScope Scope,
+    SidecarIdentity Identity,
+    long? MemoryLimitBytes,
+    TimeSpan GracePeriod);

@@ -1,0 +1,80 @@
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Premortem.Contracts;
+using Premortem.Contracts.Policies;
+using Premortem.Sidecar.Captures;
+using Premortem.Sidecar.Hosting;
+using Premortem.Sidecar.Memory;
+using Premortem.Sidecar.Targets;
+using Premortem.Sidecar.Uploads;
+
+namespace Premortem.Sidecar.Records;
+
+/// <summary>Completes a capture: the outcome, the memory timeline, the report page, and the record itself.</summary>
+internal sealed class RecordWriter(TimeProvider time, ILogger<RecordWriter> log)
+{
+    public ProcessSnapshot Processes { get; } = new(time);
+
+    /// <param name="timeline">What memory did; null for a capture that an earlier life of the sidecar began.</param>
+    /// <param name="end">How the target ended; null: it had not when the capture was completed.</param>
+    public void Complete(SpooledCapture capture, MemoryTimeline? timeline, TargetEnd? end, IReadOnlyList<FiredTrigger> alsoFired)
+    {
+        capture.Update(record => record with { AlsoFired = [.. alsoFired], DiedAt = end?.At }, durable: false);
+        var samples = timeline?.Snapshot() ?? [];
+        if (samples.Count > 0)
+            Write(capture, Names.MemoryTimeline, file =>
+            {
+                using var csv = new StreamWriter(file, new UTF8Encoding(false), leaveOpen: true);
+                MemoryTimeline.WriteCsv(csv, samples, Events(capture.Record, end));
+            });
+        capture.Complete(record => record with
+        {
+            Phase = PhaseOf(record),
+            Outcome = end?.Outcome ?? (capture.IsRecovered ? null : CaptureOutcome.Survived),
+            OutcomeReason = end?.Reason ?? (capture.IsRecovered ? "the sidecar was killed while it captured" : "the target was alive when the capture was completed"),
+            CompletedAt = time.GetUtcNow(),
+        });
+        Log.CaptureComplete(log, capture.Record.Target.Container, capture.Record.Id, capture.Record.Phase, capture.Record.Outcome, capture.Record.OutcomeReason);
+    }
+
+    /// <summary>Completed where every capture that was planned is there, Failed where none is, Partial in between.</summary>
+    private static CapturePhase PhaseOf(CaptureRecord record)
+    {
+        var planned = record.Artifacts.Where(artifact => Enum.TryParse<CaptureType>(artifact.Type, out _)).ToList();
+        var profiles = planned.Where(artifact => artifact.Type != nameof(CaptureType.Process)).ToList();
+        if (profiles.All(artifact => !artifact.IsComplete))
+            return planned.Any(artifact => artifact.IsComplete) ? CapturePhase.Partial : CapturePhase.Failed;
+        return planned.All(artifact => artifact.IsComplete) && record.Plan.All(step => step.Decision != PlanDecisions.Skipped)
+            ? CapturePhase.Completed
+            : CapturePhase.Partial;
+    }
+
+    private static List<MemoryEvent> Events(CaptureRecord record, TargetEnd? end)
+    {
+        var events = new List<MemoryEvent> { new(record.Trigger.At, $"trigger:{record.Trigger.Name}") };
+        events.AddRange(record.AlsoFired.Select(fired => new MemoryEvent(fired.At, $"trigger:{fired.Name}")));
+        events.AddRange(record.Artifacts
+            .Where(artifact => artifact is { IsComplete: true, CompletedAt: not null })
+            .Select(artifact => new MemoryEvent(artifact.CompletedAt!.Value, $"captured:{artifact.Type}")));
+        if (end is not null)
+            events.Add(new MemoryEvent(end.At, end.Outcome.ToString()));
+        return [.. events.OrderBy(item => item.At)];
+    }
+
+    private void Write(SpooledCapture capture, string key, Action<SpoolFile> write)
+    {
+        var artifact = new Artifact { Type = ArtifactKeys.TypeOf(key), Key = key, StartedAt = time.GetUtcNow() };
+        try
+        {
+            using var file = capture.Begin(key);
+            write(file);
+            artifact = artifact with { Bytes = file.Length, Sha256 = file.Complete() };
+        }
+        catch (SpoolException e)
+        {
+            artifact = artifact with { Reason = e.Reason, Error = e.Message };
+            Log.NotCaptured(log, capture.Record.Target.Container, artifact.Type, e.Reason, e.Message);
+        }
+        capture.Add(artifact with { CompletedAt = time.GetUtcNow() });
+    }
+}

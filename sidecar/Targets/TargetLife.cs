@@ -1,0 +1,43 @@
+using Premortem.Contracts;
+using Premortem.Sidecar.Captures;
+
+namespace Premortem.Sidecar.Targets;
+
+/// <summary>One life of a target's main process, from when it was found to its end. Captures hold on to it beyond that.</summary>
+internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity, long startTicks) : IDisposable
+{
+    private readonly TaskCompletionSource<TargetEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile TargetIdentity _identity = identity;
+    private volatile PprofClient? _pprof;
+    private volatile PprofSearch.NotFound? _problem;
+
+    public ProcessHandle Process { get; } = process;
+
+    public long StartTicks { get; } = startTicks;
+
+    public TargetIdentity Identity => _identity;
+
+    /// <summary>Where profiles come from; null while none is found.</summary>
+    public PprofClient? Pprof => _pprof;
+
+    /// <summary>Why there is no <see cref="Pprof"/>, as far as the search has come.</summary>
+    public PprofSearch.NotFound? Problem => _problem;
+
+    public Task<TargetEnd> Ended => _ended.Task;
+
+    public bool HasEnded => _ended.Task.IsCompleted;
+
+    public void Learn(string? executable, RuntimeIdentity? runtime) => _identity = _identity with { Executable = executable, Runtime = runtime };
+
+    public void Use(PprofClient client) => _pprof = client;
+
+    public void Miss(PprofSearch.NotFound problem) => _problem = problem;
+
+    public void End(TargetEnd end) => _ended.TrySetResult(end);
+
+    public void Dispose()
+    {
+        Process.Dispose();
+        _pprof?.Dispose();
+    }
+}

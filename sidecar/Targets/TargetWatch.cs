@@ -1,0 +1,100 @@
+using Premortem.Contracts;
+using Premortem.Sidecar.Captures;
+using Premortem.Sidecar.Memory;
+using Premortem.Sidecar.Triggers;
+
+namespace Premortem.Sidecar.Targets;
+
+/// <summary>One target under watch, through all its lives. Only the sampling thread touches it.</summary>
+internal sealed class TargetWatch(string key, string container, TriggerEngine engine) : IDisposable
+{
+    /// <summary>While something is captured, and while it is awaited whether the target survives, the timeline is kept this fine.</summary>
+    private static readonly TimeSpan LongestWhileCapturing = TimeSpan.FromMilliseconds(50);
+
+    private readonly SamplingRate _rate = new();
+
+    public string Key { get; } = key;
+
+    public string Container { get; } = container;
+
+    public TriggerEngine Engine { get; } = engine;
+
+    public MemoryTimeline Timeline { get; } = new();
+
+    public IReadOnlyList<int> Pids { get; set; } = [];
+
+    public IMemorySource? Memory { get; private set; }
+
+    /// <summary>The id of the cgroup that <see cref="Memory"/> reads.</summary>
+    public string? CgroupId { get; private set; }
+
+    public TargetLife? Life { get; private set; }
+
+    public int Incarnation { get; private set; }
+
+    public MemorySample? Last { get; private set; }
+
+    /// <summary>When the next sample is due, monotonic.</summary>
+    public TimeSpan DueAt { get; set; }
+
+    /// <summary>The captures of this target that are under way, those that only await its outcome included.</summary>
+    public List<(CaptureSession Session, Task Run)> Sessions { get; } = [];
+
+    /// <summary>The cgroup's kills when this life began.</summary>
+    public long? OomKillsBefore { get; set; }
+
+    /// <summary>When the counter rose while the main process lived on: it may be about to die, or another process was killed.</summary>
+    public TimeSpan? KillSeenAt { get; set; }
+
+    /// <summary>The last tenth of the ceiling that was told to the log.</summary>
+    public int ToldTenth { get; set; }
+
+    public bool ToldNoLimit { get; set; }
+
+    /// <summary>A new process is this target's from now on. Its memory is read anew: a restarted container has another cgroup.</summary>
+    public void Begin(TargetLife life, IMemorySource memory, string? cgroupId, bool isNewLife)
+    {
+        if (Memory != memory)
+            Memory?.Dispose();
+        (Memory, CgroupId) = (memory, cgroupId);
+        Life = life;
+        if (isNewLife)
+        {
+            Incarnation = life.Identity.Incarnation;
+            Engine.StartIncarnation();
+            (Last, KillSeenAt, ToldTenth) = (null, null, 0);
+        }
+        OomKillsBefore = ReadOomKills();
+        DueAt = TimeSpan.Zero;
+    }
+
+    /// <summary>The life is over. What captures still hold of it is disposed of when they are done.</summary>
+    public void End() => Life = null;
+
+    public long? ReadOomKills() => Memory is CgroupMemory cgroup ? cgroup.ReadOomKills() : null;
+
+    /// <summary>Takes in one sample: what to do about it comes back.</summary>
+    public IReadOnlyList<TriggerDecision> Judge(in MemorySample sample)
+    {
+        Timeline.Add(sample);
+        Last = sample;
+        return Engine.Decide(sample);
+    }
+
+    /// <summary>How long until the next sample.</summary>
+    public TimeSpan NextWait(in MemorySample sample, TimeSpan cost)
+    {
+        var wait = _rate.Next(sample, Engine.LowestThreshold(sample.CeilingBytes), Engine.TimeToCeiling, cost);
+        return Sessions.Count > 0 && wait > LongestWhileCapturing ? LongestWhileCapturing : wait;
+    }
+
+    public MemoryAtTrigger MemoryNow() => Last is { } last
+        ? new MemoryAtTrigger(last.Reading.WorkingSetBytes, last.Reading.UsageBytes, last.Reading.LimitBytes, last.CeilingBytes, Memory?.Name ?? "none")
+        : new MemoryAtTrigger(0, 0, null, null, Memory?.Name ?? "none");
+
+    public void Dispose()
+    {
+        Memory?.Dispose();
+        Life?.Dispose();
+    }
+}

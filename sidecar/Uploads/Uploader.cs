@@ -1,0 +1,122 @@
+using Microsoft.Extensions.Logging;
+using Premortem.Contracts;
+using Premortem.Sidecar.Hosting;
+
+namespace Premortem.Sidecar.Uploads;
+
+/// <summary>
+/// Carries what is in the spool to the store: artifacts as they come, the manifest when everything else of its capture is there. It
+/// never gives up on what is complete: it waits longer between tries.
+/// </summary>
+internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider time, ILogger<Uploader> log) : IDisposable
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
+
+    private readonly SemaphoreSlim _wake = new(0);
+
+    public void Dispose() => _wake.Dispose();
+
+    /// <summary>Something was added to the spool.</summary>
+    public void Wake() => _wake.Release();
+
+    /// <summary>
+    /// Works until <paramref name="ct"/> ends it, or until nothing is left to store once <paramref name="draining"/> says that nothing
+    /// more will come. A failure of the store is logged and tried again; what this throws is a mistake of ours.
+    /// </summary>
+    public async Task RunAsync(CancellationToken draining, CancellationToken ct)
+    {
+        var retry = FirstRetry;
+        while (!ct.IsCancellationRequested)
+        {
+            var isDraining = draining.IsCancellationRequested;
+            if (await StoreAllAsync(ct))
+            {
+                if (isDraining)
+                    return;
+                retry = FirstRetry;
+                await WaitAsync(null, draining, ct);
+            }
+            else
+            {
+                // Jitter: after an outage the sidecars of a whole cluster come back at once.
+                var wait = (isDraining ? FirstRetry : retry) * (0.8 + (Random.Shared.NextDouble() * 0.4));
+                retry = retry * 2 < LongestRetry ? retry * 2 : LongestRetry;
+                await WaitAsync(wait, isDraining ? CancellationToken.None : draining, ct);
+            }
+        }
+    }
+
+    /// <param name="wait">For how long; null: until something is added.</param>
+    private async Task WaitAsync(TimeSpan? wait, CancellationToken draining, CancellationToken ct)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(draining, ct);
+        try
+        {
+            if (wait is { } atMost)
+                await Task.Delay(atMost, time, either.Token);
+            else
+                await _wake.WaitAsync(either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // The caller looks at both.
+        }
+    }
+
+    /// <summary>One round over the spool. True when nothing is left that could be stored now.</summary>
+    private async Task<bool> StoreAllAsync(CancellationToken ct)
+    {
+        // Newest first: its pod is dying now, what waits from before has waited already.
+        foreach (var capture in spool.Captures.Reverse())
+            if (!await StoreAsync(capture, ct))
+                return false;
+        return true;
+    }
+
+    private async Task<bool> StoreAsync(SpooledCapture capture, CancellationToken ct)
+    {
+        var folder = capture.Record.Folder;
+        try
+        {
+            if (capture.IsRecovered)
+                await store.AbandonUnfinishedAsync(folder, ct);
+            capture.IsRecovered = false;
+            // Asked again each time: artifacts are added while earlier ones are on their way.
+            while (capture.Unstored is [var artifact, ..])
+            {
+                var started = time.GetTimestamp();
+                await store.PutAsync(folder + artifact.Key, capture.PathOf(artifact.Key), artifact.Sha256!, ct);
+                capture.MarkStored(artifact.Key);
+                Log.Stored(log, store.Locate(folder + artifact.Key), artifact.Bytes, (long)time.GetElapsedTime(started).TotalMilliseconds);
+            }
+            if (capture is { IsFinal: true, Unstored.Count: 0 })
+            {
+                var (path, sha256) = capture.WriteManifest();
+                await store.PutAsync(folder + Names.Manifest, path, sha256, ct);
+                capture.Remove();
+                Log.CaptureStored(log, capture.Record.Id, store.Locate(folder), capture.Record.Phase);
+            }
+            return true;
+        }
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
+        {
+            return false;
+        }
+        catch (StoreException e)
+        {
+            Log.StoreFailed(log, capture.Record.Id, e.Reason, e.Message);
+            return false;
+        }
+        catch (SpoolException e)
+        {
+            Log.StoreFailed(log, capture.Record.Id, e.Reason, e.Message);
+            return false;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Log.StoreFailed(log, capture.Record.Id, Reasons.Unexpected, e.Message);
+            return false;
+        }
+    }
+}
