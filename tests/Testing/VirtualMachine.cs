@@ -26,12 +26,14 @@ public sealed class VirtualMachine : IDisposable
     /// <summary>Boots, runs <paramref name="script"/> as root and powers off.</summary>
     /// <param name="script">The path of a script for busybox sh; what it finds is in <c>vm --help</c>.</param>
     /// <param name="files">Files and folders for the guest: where they are here, where they shall be there.</param>
-    /// <param name="programs">Dynamically linked programs, which take their libraries with them.</param>
+    /// <param name="programs">Dynamically linked programs and libraries, which take what they are linked against with them.</param>
+    /// <param name="diskMegabytes">The size of an empty disk at <c>/disk</c>; 0: none, and then no page cache either.</param>
     public static async Task<VirtualMachine> RunAsync(
         string script,
         IReadOnlyDictionary<string, string>? files = null,
         IReadOnlyDictionary<string, string>? programs = null,
         int memoryMegabytes = 768,
+        int diskMegabytes = 0,
         TimeSpan? timeout = null)
     {
         var vm = Repository.Path("tests/vm/vm");
@@ -48,6 +50,7 @@ public sealed class VirtualMachine : IDisposable
                     "run", "--init", script, "--out", folder.Path,
                     "--memory", memoryMegabytes.ToString(CultureInfo.InvariantCulture),
                     "--timeout", within.TotalSeconds.ToString("0", CultureInfo.InvariantCulture),
+                    .. diskMegabytes > 0 ? new[] { "--disk", diskMegabytes.ToString(CultureInfo.InvariantCulture) } : [],
                     .. (files ?? new Dictionary<string, string>()).SelectMany(file => new[] { "--file", $"{file.Key}:{file.Value}" }),
                     .. (programs ?? new Dictionary<string, string>()).SelectMany(program => new[] { "--lib", $"{program.Key}:{program.Value}" }),
                 ],

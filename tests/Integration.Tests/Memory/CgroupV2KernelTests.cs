@@ -31,6 +31,21 @@ public sealed class CgroupV2KernelTests
         Assert.Contains(" - cgroup2 ", vm.Read("before/mountinfo"));
     }
 
+    [Fact]
+    public async Task A_written_file_fills_the_usage_and_kills_nobody()
+    {
+        using var vm = await VirtualMachine.RunAsync(
+            Repository.TestData("page-cache.sh"),
+            files: new Dictionary<string, string> { [GoLeak.Program] = "/bin/go-leak" },
+            diskMegabytes: 256);
+
+        Assert.True(vm.ExitCode == 0, $"the script ended with {vm.ExitCode}:\n{vm.Console}");
+        var usage = long.Parse(vm.Read("page-cache/memory.current"), CultureInfo.InvariantCulture);
+        Assert.InRange(usage, Limit * 8 / 10, Limit);
+        Assert.InRange(usage - Value(vm.Read("page-cache/memory.stat"), "inactive_file"), 0, Limit / 2);
+        Assert.Equal(0, Value(vm.Read("page-cache/memory.events"), "oom_kill"));
+    }
+
     private static long Value(string flatKeyed, string key) => flatKeyed
         .Split('\n')
         .Select(line => line.Split(' '))

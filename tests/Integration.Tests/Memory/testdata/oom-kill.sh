@@ -5,7 +5,7 @@ cgroup=/sys/fs/cgroup/leak
 record() {
     mkdir -p "/out/$1"
     for file in "$cgroup"/memory.* "$cgroup"/cgroup.events "$cgroup"/cgroup.procs; do
-        # Some can only be written; memory.numa_stat and the like are of no use here.
+        # The one can only be written, the other is long and of no use here.
         case $file in *.reclaim | *.numa_stat) continue ;; esac
         cat "$file" > "/out/$1/$(basename "$file")"
     done
@@ -17,8 +17,10 @@ sh -c "echo \$\$ > $cgroup/cgroup.procs && exec /bin/go-leak -rate 20" &
 pid=$!
 
 while kill -0 $pid && [ "$(cat $cgroup/memory.current)" -lt $((64 << 20)) ]; do sleep 0.1; done
+kill -STOP $pid
 record before
 for file in cgroup mountinfo; do cat /proc/$pid/$file > /out/before/$file; done
+kill -CONT $pid
 
 status=0
 wait $pid || status=$?
