@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Premortem.Contracts;
+using Premortem.Sidecar.Targets;
 
 namespace Premortem.Sidecar.Captures;
 
@@ -207,13 +208,10 @@ internal sealed class ProcessSnapshot(TimeProvider time, string procRoot = "/pro
     {
         try
         {
-            if (new FileInfo(Path.Combine(process, name)).LinkTarget is { } target)
+            if (ProcLink.Read(Path.Combine(process, name)) is { } target)
                 json.WriteString(property, target);
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (UnauthorizedAccessException)
         {
             denied.Add(name);
         }
@@ -276,18 +274,18 @@ internal sealed class ProcessSnapshot(TimeProvider time, string procRoot = "/pro
             foreach (var descriptor in Directory.EnumerateFileSystemEntries(Path.Combine(process, "fd")).Take(MaxDescriptors))
             {
                 total++;
-                var kind = Kind(new FileInfo(descriptor).LinkTarget ?? "");
+                var kind = Kind(ProcLink.Read(descriptor) ?? "");
                 kinds[kind] = kinds.GetValueOrDefault(kind) + 1;
             }
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            // A descriptor, or the process, has gone in the meantime.
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (UnauthorizedAccessException)
         {
             denied.Add("fd");
             return;
+        }
+        catch (IOException)
+        {
+            // The process has gone in the meantime.
         }
         json.WriteStartObject("fileDescriptors");
         json.WriteNumber("total", total);

@@ -1,4 +1,4 @@
-using System.Text;
+using System.Buffers;
 using System.Text.RegularExpressions;
 
 namespace Premortem.Sidecar.Captures;
@@ -18,6 +18,8 @@ internal static partial class SecretMask
     // Parts of names; without regard to case.
     private static readonly string[] SecretWords =
         ["key", "token", "secret", "pass", "pwd", "credential", "creds", "auth", "dsn", "connection", "conn_str", "connstr", "private", "signature", "cookie", "session", "salt", "bearer", "webhook"];
+
+    private static readonly SearchValues<char> Base64 = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=");
 
     // Working directories, not passwords.
     private static readonly HashSet<string> HarmlessNames = new(StringComparer.Ordinal) { "PWD", "OLDPWD" };
@@ -88,7 +90,7 @@ internal static partial class SecretMask
     private static bool IsBase64Secret(string value) =>
         value.Length >= LeastRandomLength
         && value[0] != '/'
-        && !value.AsSpan().ContainsAnyExcept("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+        && !value.AsSpan().ContainsAnyExcept(Base64)
         && IsRandom(value);
 
     private static bool IsRandom(ReadOnlySpan<char> text)

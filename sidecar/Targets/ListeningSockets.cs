@@ -85,7 +85,7 @@ internal sealed record ListeningSockets(IReadOnlyList<ListeningSocket> Sockets, 
         try
         {
             foreach (var descriptor in Directory.EnumerateFileSystemEntries(folder).Take(MaxDescriptors))
-                if (LinkTarget(descriptor) is ['s', 'o', 'c', 'k', 'e', 't', ':', '[', .. var inode, ']'])
+                if (ProcLink.Read(descriptor) is ['s', 'o', 'c', 'k', 'e', 't', ':', '[', .. var inode, ']'])
                     inodes.Add(inode);
             return inodes;
         }
@@ -104,26 +104,13 @@ internal sealed record ListeningSockets(IReadOnlyList<ListeningSocket> Sockets, 
     {
         try
         {
-            return LinkTarget(Path.Combine(process, "ns/net")) is { } theirs
-                && LinkTarget(Path.Combine(procRoot, "self/ns/net")) is { } ours
+            return ProcLink.Read(Path.Combine(process, "ns/net")) is { } theirs
+                && ProcLink.Read(Path.Combine(procRoot, "self/ns/net")) is { } ours
                 && theirs != ours;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (UnauthorizedAccessException)
         {
             return false;
-        }
-    }
-
-    /// <returns>Null where the link has gone in the meantime.</returns>
-    private static string? LinkTarget(string path)
-    {
-        try
-        {
-            return new FileInfo(path).LinkTarget;
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return null;
         }
     }
 }
