@@ -15,6 +15,9 @@ public static class Names
     public const string ContainerVariable = "PREMORTEM_CONTAINER";
     public const string NodeVariable = "PREMORTEM_NODE";
 
+    /// <summary>Where the Secret with S3 credentials is mounted: files <c>accessKeyId</c>, <c>secretAccessKey</c>, [<c>sessionToken</c>].</summary>
+    public const string S3CredentialsVariable = "PREMORTEM_S3_CREDENTIALS_DIR";
+
     public const string Manifest = "manifest.json";
     public const string Report = "report.html";
     public const string MemoryTimeline = "memory.csv";
