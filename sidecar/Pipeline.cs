@@ -257,7 +257,7 @@ internal sealed class Pipeline : IDisposable
                 case TriggerDecision.Fire fire:
                     Start(watch, life, new FiredTrigger(fire.Trigger.Name, fire.Trigger.Kind, fire.Reason, sample.At));
                     break;
-                case TriggerDecision.Hold hold:
+                case TriggerDecision.Hold { Reason: not Reasons.NotRearmed } hold:
                     Log.Held(_log, watch.Container, hold.Trigger.Name, hold.Reason, hold.Detail);
                     break;
             }

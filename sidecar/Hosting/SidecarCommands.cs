@@ -57,7 +57,7 @@ internal static class SidecarCommands
         run.SetAction(async (parsed, _) =>
         {
             long? limitBytes = parsed.GetValue(limit) is { } text && Quantity.TryParse(text, out var bytes) ? bytes : null;
-            Durations.TryParse(parsed.GetValue(grace)!, out var gracePeriod);
+            var gracePeriod = Durations.TryParse(parsed.GetValue(grace)!, out var period) ? period : TimeSpan.Zero;
             TargetScope scope = parsed.GetValue(pid) is { } number ? new TargetScope.Process(number)
                 : parsed.GetValue(cgroup) is { } directory ? new TargetScope.Cgroup(Path.GetFullPath(directory))
                 : new TargetScope.Pod();
@@ -71,7 +71,7 @@ internal static class SidecarCommands
     private static void Check(OptionResult result, bool holds, string message)
     {
         if (!holds)
-            result.AddError($"{message}, and is '{result.Tokens.FirstOrDefault()?.Value}'");
+            result.AddError($"{message}, and is '{(result.Tokens is [var token, ..] ? token.Value : "")}'");
     }
 
     private static string DefaultSpool()

@@ -37,7 +37,7 @@ internal sealed class ProcFs(string root = "/proc")
         var close = text.LastIndexOf(')');
         if (open < 0 || close < open)
             return null;
-        var fields = text[(close + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        var fields = text[(close + 1)..].Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
         // Field 3 of proc(5) is fields[0]: ppid is 4, starttime 22, rss 24, exit_code 52.
         return fields.Length < 22
             ? null

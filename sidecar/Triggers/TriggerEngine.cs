@@ -106,8 +106,15 @@ internal sealed class TriggerEngine
     {
         var spike = _trend.SpikeBytesPerSecond;
         var steady = _trend.BytesPerSecond(TimeSpan.FromSeconds(5));
-        GrowthBytesPerSecond = spike is null ? steady : steady is null ? spike : Math.Max(spike.Value, steady.Value);
-        TimeToCeiling = sample.CeilingBytes is { } ceiling && GrowthBytesPerSecond is { } rate ? TimeLeft(sample, ceiling, rate) : null;
+        if (sample.CeilingBytes is not { } ceiling)
+        {
+            (GrowthBytesPerSecond, TimeToCeiling) = (steady ?? spike, null);
+            return;
+        }
+        // An allocator grows in steps: the last few samples alone are believed where waiting for more could be too late.
+        var (spikeLeft, steadyLeft) = (TimeLeft(sample, ceiling, spike), TimeLeft(sample, ceiling, steady));
+        var isSpike = steady is null || (spikeLeft < Urgent && !(steadyLeft < spikeLeft));
+        (GrowthBytesPerSecond, TimeToCeiling) = isSpike ? (spike, spikeLeft) : (steady, steadyLeft);
     }
 
     private string? MemoryUsage(MemoryUsageTrigger trigger, Rule rule, in MemorySample sample)

@@ -1,0 +1,61 @@
+.DEFAULT_GOAL := help
+.PHONY: help build test unit demo bench targets assets s3 s3-down format lint clean images
+
+CONFIGURATION := Release
+PUBLISH := artifacts/publish
+DOTNET_FLAGS := -c $(CONFIGURATION) --nologo -v quiet
+export DOTNET_CLI_TELEMETRY_OPTOUT := 1
+export DOTNET_NOLOGO := 1
+# A build server that lives on would hold memory and files of a tree that may go.
+export DOTNET_CLI_USE_MSBUILD_SERVER := 0
+export MSBUILDDISABLENODEREUSE := 1
+export UseSharedCompilation := false
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build everything, and the native programs into artifacts/publish
+	@eng/deps build
+	@eng/build $(CONFIGURATION)
+
+targets: ## build the sample services that tests and demo watch
+	@eng/deps demo
+	@eng/targets
+
+assets: ## fetch what the tests need besides: a kernel for qemu, an S3 server
+	@eng/deps test
+	@tests/vm/vm assets
+	@tests/s3/s3 install
+
+test: build targets assets ## unit and integration tests; the last line sums them up
+	@eng/test
+
+unit: ## unit tests alone
+	@dotnet build Operator.sln $(DOTNET_FLAGS)
+	@eng/test Contracts Profiles Sidecar
+
+demo: ## a Go service leaks and is killed; its profiles are there (S3=1: in a real bucket)
+	@eng/demo $(if $(S3),--s3)
+
+bench: build targets ## print the figures of docs/benchmarks.md (BENCH="idle capture upload survival")
+	@eng/deps bench
+	@tests/Benchmarks/run $(BENCH)
+
+images: ## build the container images with docker, podman or buildah
+	@eng/images
+
+s3: ## start the S3 server of the tests, and say how to reach it
+	@eng/deps test
+	@tests/s3/s3 up
+
+s3-down: ## stop it
+	@tests/s3/s3 down
+
+format: ## format the code
+	@dotnet format Operator.sln
+
+lint: ## fail where format would change something
+	@dotnet format Operator.sln --verify-no-changes
+
+clean: ## remove what was built
+	@rm -rf artifacts
