@@ -21,7 +21,8 @@ internal sealed class ProcessSnapshot(TimeProvider time, string procRoot = "/pro
     private const int MaxFileBytes = 64 * 1024;
     private const int MaxCommandLineBytes = 32 * 1024;
     private const int MaxDescriptors = 65536;
-    private const int TicksPerSecond = 100;
+    // The kernel tells times in hundredths of a second, whatever its own clock.
+    private const int MillisecondsPerTick = 10;
 
     /// <exception cref="Exception">What <paramref name="destination"/> throws comes as it is.</exception>
     internal async Task<CaptureResult> CaptureAsync(int pid, Stream destination, CancellationToken ct)
@@ -41,7 +42,8 @@ internal sealed class ProcessSnapshot(TimeProvider time, string procRoot = "/pro
         return new CaptureResult.Captured(json.WrittenCount);
     }
 
-    private ArrayBufferWriter<byte>? Collect(int pid)
+    /// <returns>Null where the process is gone.</returns>
+    internal ArrayBufferWriter<byte>? Collect(int pid)
     {
         var process = Path.Combine(procRoot, pid.ToString(CultureInfo.InvariantCulture));
         var denied = new List<string>();
@@ -313,7 +315,7 @@ internal sealed class ProcessSnapshot(TimeProvider time, string procRoot = "/pro
             && long.TryParse(fields[19], NumberStyles.None, CultureInfo.InvariantCulture, out var ticks)
             && boot is not null
             && long.TryParse(boot.AsSpan(6), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
-            ? DateTimeOffset.FromUnixTimeSeconds(seconds).AddSeconds((double)ticks / TicksPerSecond)
+            ? DateTimeOffset.FromUnixTimeSeconds(seconds).AddMilliseconds(ticks * MillisecondsPerTick)
             : null;
     }
 }

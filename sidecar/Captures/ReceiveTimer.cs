@@ -11,6 +11,7 @@ internal sealed class ReceiveTimer : IDisposable
     private readonly long _start;
     private readonly CancellationTokenSource _timer;
     private readonly CancellationTokenSource _either;
+    private bool _isLast;
 
     /// <param name="duration">How long the target was asked to record: it may be silent meanwhile.</param>
     internal ReceiveTimer(CaptureBounds bounds, TimeSpan duration, TimeProvider time, CancellationToken ct)
@@ -42,7 +43,8 @@ internal sealed class ReceiveTimer : IDisposable
         var elapsed = _time.GetElapsedTime(_start);
         var silence = (elapsed > _duration ? elapsed : _duration) + _bounds.Stall;
         var whole = _duration + _bounds.Allowance;
-        var until = (silence < whole ? silence : whole) - elapsed;
+        _isLast = whole <= silence;
+        var until = (_isLast ? whole : silence) - elapsed;
         _timer.CancelAfter(until > TimeSpan.Zero ? until : TimeSpan.Zero);
     }
 
@@ -50,7 +52,7 @@ internal sealed class ReceiveTimer : IDisposable
     internal ReceiveException ToException(long received)
     {
         var elapsed = Durations.Format(_time.GetElapsedTime(_start));
-        return _time.GetElapsedTime(_start) >= _duration + _bounds.Allowance
+        return _isLast
             ? new ReceiveException(received == 0 ? Reasons.TargetNotResponding : Reasons.TimedOut, $"not whole after {elapsed}; {received} bytes had come")
             : new ReceiveException(Reasons.TargetNotResponding, $"nothing came for {Durations.Format(_bounds.Stall)}; {received} bytes had come within {elapsed}");
     }

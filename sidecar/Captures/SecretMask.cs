@@ -11,6 +11,9 @@ internal static partial class SecretMask
 {
     internal const string Mask = "***";
 
+    // Longer ones are masked whole, for the expressions below take time with the square of it.
+    private const int MaxLength = 8 * 1024;
+
     private const int LeastRandomLength = 20;
     private const int LeastLowerCaseRandomLength = 32;
     private const double LeastEntropyBits = 3.5;
@@ -64,11 +67,11 @@ internal static partial class SecretMask
     /// <summary>A value whose name tells nothing, with the parts masked that look like secrets.</summary>
     internal static string Value(string value)
     {
-        if (value.Contains("-----BEGIN", StringComparison.Ordinal))
+        if (value.Length > MaxLength || value.Contains("-----BEGIN", StringComparison.Ordinal))
             return Mask;
         var text = UserInfo().Replace(value, $"$1{Mask}@");
+        text = Authorization().Replace(text, $"$1$2{Mask}");
         text = NamedSecret().Replace(text, $"$1{Mask}");
-        text = AuthorizationScheme().Replace(text, $"$1 {Mask}");
         text = KnownShape().Replace(text, Mask);
         if (IsBase64Secret(text))
             return Mask;
@@ -86,10 +89,10 @@ internal static partial class SecretMask
         return true;
     }
 
-    /// <summary>Base64 with slashes, as AWS's secret keys are, in a value of its own; inside a longer text that is a path.</summary>
+    /// <summary>Base64 with slashes, as AWS's secret keys are, in a value of its own. A path starts with a slash and has many.</summary>
     private static bool IsBase64Secret(string value) =>
         value.Length >= LeastRandomLength
-        && value[0] != '/'
+        && (value[0] != '/' || value.AsSpan().Count('/') * 12 <= value.Length)
         && !value.AsSpan().ContainsAnyExcept(Base64)
         && IsRandom(value);
 
@@ -98,10 +101,13 @@ internal static partial class SecretMask
         var lower = text.ContainsAnyInRange('a', 'z');
         var upper = text.ContainsAnyInRange('A', 'Z');
         var digit = text.ContainsAnyInRange('0', '9');
+        if (lower && upper)
+            return digit
+                ? text.Length >= LeastRandomLength && Entropy(text) >= LeastEntropyBits
+                // Without a digit it may be WordsWithCapitals, whose letters repeat more than chance would have them.
+                : text.Length >= LeastLowerCaseRandomLength && Entropy(text) >= LeastEntropyBits + 0.8;
         if (!digit || !(lower || upper))
             return false;
-        if (lower && upper)
-            return text.Length >= LeastRandomLength && Entropy(text) >= LeastEntropyBits;
         // One case and digits: a hash, a hexadecimal key; or the name of a pod, whose parts the dashes tell apart.
         return text.Length >= LeastLowerCaseRandomLength && !text.Contains('-') && Entropy(text) >= LeastEntropyBits - 0.5;
     }
@@ -121,7 +127,7 @@ internal static partial class SecretMask
     }
 
     // scheme://user:password@host. The password may hold an unescaped @: everything up to the last one before the path goes.
-    [GeneratedRegex(@"([A-Za-z][A-Za-z0-9+.\-]*://)[^\s/?#""']*@", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"([A-Za-z][A-Za-z0-9+.\-]{0,15}://)[^\s/?#""']*@", RegexOptions.CultureInvariant)]
     private static partial Regex UserInfo();
 
     // password=x, "password": "x", Password='x'; in connection strings, queries and JSON. Up to what ends a value in all of them.
@@ -130,12 +136,15 @@ internal static partial class SecretMask
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex NamedSecret();
 
-    [GeneratedRegex(@"\b(Bearer|Basic|Digest|Negotiate)\s+[^\s""',;]+", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
-    private static partial Regex AuthorizationScheme();
+    // A header with all that follows, or a scheme with what follows it.
+    [GeneratedRegex(
+        @"(authorization[""']?\s{0,4}[=:]\s{0,4}[""']?)[^""'\r\n]+|\b((?:Bearer|Basic|Digest|Negotiate)\s{1,4})[^\s""',;]+",
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex Authorization();
 
     // JWTs; AWS's, GitHub's, GitLab's, Slack's, Stripe's, Google's keys; user:password@tcp(host) of Go's MySQL driver.
     [GeneratedRegex(
-        @"eyJ[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?|\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w\-]{16,}|\bxox[abeprs]-[\w\-]{8,}|\b[sr]k_(?:live|test)_\w{8,}|\bAIza[\w\-]{30,}|[^\s:/@]+:[^\s/]+@(?=tcp\(|unix\()",
+        @"\beyJ[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?|\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w\-]{16,}|\bxox[abeprs]-[\w\-]{8,}|\b[sr]k_(?:live|test)_\w{8,}|\bAIza[\w\-]{30,}|[^\s:/@]{1,64}:[^\s/]{1,256}@(?=tcp\(|unix\()",
         RegexOptions.CultureInvariant)]
     private static partial Regex KnownShape();
 

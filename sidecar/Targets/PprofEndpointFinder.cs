@@ -80,9 +80,10 @@ internal sealed class PprofEndpointFinder(TimeProvider time, string procRoot = "
     {
         var answer = await ProbeAsync(new Uri($"http://{at}{path}"), commandLine, ct);
         // To plain HTTP, a TLS port answers 400 (Go, nginx) or nothing that is HTTP.
-        return answer.Kind is AnswerKind.BadRequest or AnswerKind.NotHttp && await ProbeAsync(new Uri($"https://{at}{path}"), commandLine, ct) is { Kind: not AnswerKind.NotHttp } overTls
-            ? overTls
-            : answer;
+        if (answer.Kind is not (AnswerKind.BadRequest or AnswerKind.NotHttp))
+            return answer;
+        var overTls = await ProbeAsync(new Uri($"https://{at}{path}"), commandLine, ct);
+        return overTls.Status != 0 ? overTls : answer;
     }
 
     private async Task<Answer> ProbeAsync(Uri endpoint, byte[] commandLine, CancellationToken ct)
