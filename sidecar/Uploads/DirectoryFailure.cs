@@ -19,7 +19,7 @@ internal static class DirectoryFailure
                 Reasons.AccessDenied, $"'{root}' is read-only: mount the volume writable, or name another path in spec.storage.directory", isTransient: false),
             AccessDenied or NotPermitted => Because(
                 Reasons.AccessDenied,
-                $"'{root}' may not be written by user {Environment.UserName}: change its owner or mode, or set the pod's fsGroup",
+                $"'{root}' may not be written by the sidecar's user: change its owner or mode, or set the pod's fsGroup",
                 isTransient: false),
             NotAFolder => Because(
                 Reasons.StoreRefused, $"a part of '{root}' or of the key below it is a file, not a folder ({error.Message})", isTransient: false),
