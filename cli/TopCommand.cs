@@ -11,6 +11,12 @@ internal static class TopCommand
     internal static Command Create(Func<Stream> openOutput, TextWriter errors)
     {
         var file = new Argument<string>("file") { Description = "A pprof profile, gzip or not; - is standard input." };
+        file.Validators.Add(result =>
+        {
+            // A flag that is not known would be taken for the file.
+            if (result.Tokens is [{ Value: ['-', _, ..] flag }])
+                result.AddError($"there is no flag {flag}; a file of that name is ./{flag}");
+        });
         // Each in the way of Go's tools and in the way of GNU's, so that what people's fingers know is right.
         var cumulative = new Option<bool>("--cum", "-cum") { Description = "Order by what a function and all that it calls hold." };
         var sampleIndex = new Option<string?>("--sample-index", "-sample_index", "--sample_index", "-sample-index")
@@ -31,9 +37,8 @@ internal static class TopCommand
         };
         nodeFraction.Validators.Add(result =>
         {
-            if (result.Errors.Any() || result.GetValueOrDefault<double>() is >= 0 and <= 1)
-                return;
-            result.AddError("--nodefraction is a share, from 0 to 1");
+            if (!result.Errors.Any() && result.GetValueOrDefault<double>() is not (>= 0 and <= 1))
+                result.AddError("-nodefraction is a share, from 0 to 1");
         });
         var command = new Command("top", "Print the functions that hold most of the memory, or spend most of the time.")
         {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using Premortem.Profiles.Pprof;
@@ -57,6 +58,9 @@ internal sealed class TopBuilder
         kept.Sort(_options.Cumulative ? CompareByCum : CompareByFlat);
         if (_options.NodeCount > 0 && _options.NodeCount < kept.Count)
             kept.RemoveRange(_options.NodeCount, kept.Count - _options.NodeCount);
+        // Functions whose samples cancel out are not shown, but as long as nothing has to be left out they stand between the others.
+        foreach (var node in kept.Count == all.Count ? Enumerable.Range(0, _nodes.Count) : kept)
+            Nodes[node].IsKept = true;
         MarkInlined(kept, Abs((long)(flat * _options.EdgeFraction)));
         return new TopTable(_profile, _sampleIndex, total, Rows(kept, total), trimming, OutputUnit(kept, total));
     }
@@ -112,8 +116,6 @@ internal sealed class TopBuilder
     /// </summary>
     private void MarkInlined(List<int> kept, long cutoff)
     {
-        foreach (var node in kept)
-            Nodes[node].IsKept = true;
         if (!kept.Exists(node => _nodes[node].MayBeInlined))
             return;
         var calls = new Dictionary<(int Caller, int Callee), Call>();
@@ -237,13 +239,14 @@ internal sealed class TopBuilder
 
     private int CompareNames(in Node left, in Node right) => Utf8(left).SequenceCompareTo(Utf8(right));
 
-    /// <summary>The last resort for binaries of one name in different folders. Equal rows: only their order is at stake.</summary>
-    private static int CompareIdentities(in Node left, in Node right)
+    /// <summary>The last resort for rows of one name, as binaries in different folders have: as pprof's printout of them sorts.</summary>
+    private int CompareIdentities(in Node left, in Node right)
     {
         return string.CompareOrdinal(Identity(left), Identity(right));
 
-        static string Identity(in Node node) =>
-            node.PrintableName is null ? "" : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{node.Unnamed.StartLine} 0 0 {node.Unnamed.File}");
+        string Identity(in Node node) => node.PrintableName is null
+            ? _profile.StringAt(node.Name)
+            : string.Create(CultureInfo.InvariantCulture, $"  0  {node.Unnamed.StartLine} 0 {node.Unnamed.File}");
     }
 
     private ReadOnlySpan<byte> Utf8(in Node node) =>

@@ -46,7 +46,7 @@ internal static class ProfileBytes
     private static (byte[] Data, int Length) Drain(Stream source, int limit, long hint, TailStream? compressed)
     {
         // One byte more than is allowed, to notice that there is more.
-        var data = GC.AllocateUninitializedArray<byte>((int)Math.Clamp(hint + 1, 4096, (long)limit + 1));
+        var data = GC.AllocateUninitializedArray<byte>((int)Math.Min(Math.Max(hint + 1, 4096), (long)limit + 1));
         var length = 0;
         while (true)
         {
