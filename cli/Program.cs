@@ -1,1 +1,3 @@
-Console.WriteLine("premortem");
+using Premortem.Cli;
+
+return CommandTree.Run(args, Console.OpenStandardOutput, Console.Error);

@@ -1,0 +1,51 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+
+namespace Premortem.Cli;
+
+/// <summary>The verbs of the program, and what they have in common: where they write, and how they fail.</summary>
+internal static class CommandTree
+{
+    private const string Examples = """
+
+        Examples:
+          premortem top heap.pb.gz                              what holds the memory
+          premortem top -cum heap.pb.gz                         ordered by what a function and its callees hold
+          premortem top -sample_index=alloc_space heap.pb.gz    what was allocated, freed or not
+          premortem top cpu.pb.gz                               what spends the time
+          curl -s localhost:6060/debug/pprof/heap | premortem top -
+
+        Exit codes: 0 done, 1 could not be done, 2 not understood.
+        """;
+
+    /// <summary>Does what the arguments say, and says how it ended.</summary>
+    /// <param name="args">The command line, without the program.</param>
+    /// <param name="openOutput">Opens the standard output, for the verbs that write bytes.</param>
+    /// <param name="errors">Where errors go.</param>
+    internal static int Run(string[] args, Func<Stream> openOutput, TextWriter errors)
+    {
+        var root = new RootCommand("Look into profiles that Premortem captured before the OOM kill.");
+        root.Add(TopCommand.Create(openOutput, errors));
+        root.Add(HelpCommand(root));
+        var builtIn = root.Options.OfType<HelpOption>().Single();
+        builtIn.Action = new HelpWithExamples((HelpAction)builtIn.Action!, Examples);
+
+        var parsed = root.Parse(args);
+        if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithExamples)
+        {
+            foreach (var error in parsed.Errors)
+                errors.WriteLine($"premortem: {error.Message}");
+            errors.WriteLine("premortem: 'premortem --help' says what there is");
+            return ExitCodes.Usage;
+        }
+        return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    }
+
+    private static Command HelpCommand(RootCommand root)
+    {
+        var verb = new Argument<string[]>("verb") { Description = "The verb to explain.", Arity = ArgumentArity.ZeroOrMore };
+        var help = new Command("help", "Say what a verb does and takes.") { verb };
+        help.SetAction(parsed => root.Parse([.. parsed.GetValue(verb) ?? [], "--help"]).Invoke());
+        return help;
+    }
+}

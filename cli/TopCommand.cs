@@ -1,0 +1,97 @@
+using System.CommandLine;
+using System.Text;
+using Premortem.Profiles;
+using Premortem.Profiles.Pprof;
+
+namespace Premortem.Cli;
+
+/// <summary><c>premortem top</c>: the functions that hold or spend most, as <c>go tool pprof -top</c> prints them.</summary>
+internal static class TopCommand
+{
+    internal static Command Create(Func<Stream> openOutput, TextWriter errors)
+    {
+        var file = new Argument<string>("file") { Description = "A pprof profile, gzip or not; - is standard input." };
+        file.Validators.Add(result =>
+        {
+            // A flag that is not known would be taken for the file.
+            if (result.Tokens is [{ Value: ['-', _, ..] flag }])
+                result.AddError($"there is no flag {flag}; a file of that name is ./{flag}");
+        });
+        // Each in the way of Go's tools and in the way of GNU's, so that what people's fingers know is right.
+        var cumulative = new Option<bool>("--cum", "-cum") { Description = "Order by what a function and all that it calls hold." };
+        var sampleIndex = new Option<string?>("--sample-index", "-sample_index", "--sample_index", "-sample-index")
+        {
+            Description = "The sample type to count, by name or number. Default: the profile's own, for a heap profile inuse_space.",
+            HelpName = "name",
+        };
+        var nodeCount = new Option<int>("--nodecount", "-nodecount", "-n")
+        {
+            Description = "How many rows at most; 0: all.",
+            HelpName = "n",
+        };
+        var nodeFraction = new Option<double>("--nodefraction", "-nodefraction")
+        {
+            Description = "Leave out functions whose cum is below this share of the total.",
+            HelpName = "f",
+            DefaultValueFactory = _ => new TopOptions().NodeFraction,
+        };
+        nodeFraction.Validators.Add(result =>
+        {
+            if (!result.Errors.Any() && result.GetValueOrDefault<double>() is not (>= 0 and <= 1))
+                result.AddError("-nodefraction is a share, from 0 to 1");
+        });
+        var command = new Command("top", "Print the functions that hold most of the memory, or spend most of the time.")
+        {
+            file, cumulative, sampleIndex, nodeCount, nodeFraction,
+        };
+        command.SetAction(parsed => Run(
+            parsed.GetValue(file)!,
+            new TopOptions
+            {
+                Cumulative = parsed.GetValue(cumulative),
+                SampleIndex = parsed.GetValue(sampleIndex),
+                NodeCount = Math.Max(0, parsed.GetValue(nodeCount)),
+                NodeFraction = parsed.GetValue(nodeFraction),
+            },
+            openOutput,
+            errors));
+        return command;
+    }
+
+    private static int Run(string file, TopOptions options, Func<Stream> openOutput, TextWriter errors)
+    {
+        try
+        {
+            var table = TopTable.Of(Read(file), options);
+            using var output = new StreamWriter(openOutput(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 64 << 10);
+            table.Write(output);
+            return ExitCodes.Ok;
+        }
+        catch (ArgumentException e)
+        {
+            return Fail(ExitCodes.Usage, e.Message);
+        }
+        catch (FileNotFoundException)
+        {
+            return Fail(ExitCodes.Failed, "there is no such file");
+        }
+        catch (Exception e) when (e is ProfileFormatException or IOException or UnauthorizedAccessException)
+        {
+            return Fail(ExitCodes.Failed, e.Message);
+        }
+
+        int Fail(int code, string problem)
+        {
+            errors.WriteLine($"premortem: {(file == "-" ? "standard input" : file)}: {problem}");
+            return code;
+        }
+    }
+
+    private static PprofProfile Read(string file)
+    {
+        if (file != "-")
+            return Directory.Exists(file) ? throw new IOException("this is a folder, not a profile") : PprofProfile.ReadFile(file);
+        using var input = Console.OpenStandardInput();
+        return PprofProfile.Read(input);
+    }
+}

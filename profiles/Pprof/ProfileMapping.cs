@@ -1,0 +1,10 @@
+namespace Premortem.Profiles.Pprof;
+
+/// <summary>A piece of a binary in the process's memory.</summary>
+/// <param name="Start">The address where it begins.</param>
+/// <param name="Limit">The address behind its end.</param>
+/// <param name="Offset">Where in the file it begins.</param>
+/// <param name="File">The file's name; empty: not known.</param>
+/// <param name="BuildId">What the build calls itself; empty: not known.</param>
+/// <param name="HasFunctions">Whether its frames have function names.</param>
+public sealed record ProfileMapping(ulong Start, ulong Limit, ulong Offset, string File, string BuildId, bool HasFunctions);

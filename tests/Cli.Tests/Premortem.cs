@@ -1,0 +1,13 @@
+namespace Premortem.Cli.Tests;
+
+/// <summary>The program under test, run in this process.</summary>
+internal static class Premortem
+{
+    internal static (int ExitCode, string Output, string Errors) Run(params string[] args)
+    {
+        using var output = new MemoryStream();
+        using var errors = new StringWriter();
+        var exitCode = CommandTree.Run(args, () => output, errors);
+        return (exitCode, System.Text.Encoding.UTF8.GetString(output.ToArray()), errors.ToString());
+    }
+}
