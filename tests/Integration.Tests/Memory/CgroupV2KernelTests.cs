@@ -1,4 +1,8 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Premortem.Contracts;
+using Premortem.Contracts.Policies;
 using Premortem.Testing;
 using Xunit;
 
@@ -44,6 +48,39 @@ public sealed class CgroupV2KernelTests
         Assert.InRange(usage, Limit * 8 / 10, Limit);
         Assert.InRange(usage - Value(vm.Read("page-cache/memory.stat"), "inactive_file"), 0, Limit / 2);
         Assert.Equal(0, Value(vm.Read("page-cache/memory.events"), "oom_kill"));
+    }
+
+    [Fact]
+    public async Task The_native_sidecar_brings_the_heap_home_before_the_kill()
+    {
+        using var vm = await VirtualMachine.RunAsync(
+            Repository.TestData("sidecar.sh"),
+            files: new Dictionary<string, string> { [GoLeak.Program] = "/bin/go-leak" },
+            programs: new Dictionary<string, string>
+            {
+                [Repository.Built("artifacts/publish/Premortem.Sidecar/release/premortem-sidecar", "build")] = "/bin/premortem-sidecar",
+                // .NET opens it at run time, for SHA-256 too; it brings libcrypto along.
+                ["/usr/lib/x86_64-linux-gnu/libssl.so.3"] = "/lib/x86_64-linux-gnu/libssl.so.3",
+            },
+            diskMegabytes: 256);
+
+        Assert.True(vm.ExitCode == 0, $"the script ended with {vm.ExitCode}:\n{vm.Console}");
+        Assert.Equal("137", vm.Read("leak-exit-code").Trim());
+        Assert.Equal("0", vm.Read("sidecar-exit-code").Trim());
+
+        var manifest = Assert.Single(Directory.GetFiles(Path.Combine(vm.Out, "store"), "manifest.json", SearchOption.AllDirectories));
+        var record = JsonSerializer.Deserialize(await File.ReadAllTextAsync(manifest), ContractsJson.Default.CaptureRecord)!;
+        Assert.Equal(CaptureOutcome.OOMKilled, record.Outcome);
+        Assert.Equal("near-limit", record.Trigger.Name);
+        Assert.Equal("cgroup v2", record.Memory.Source);
+        Assert.Equal(Limit, record.Memory.LimitBytes);
+        Assert.InRange(record.Memory.WorkingSetBytes, Limit * 6 / 10, Limit);
+
+        var heap = Assert.Single(record.Artifacts, artifact => artifact.Type == nameof(CaptureType.Heap));
+        Assert.True(heap.IsComplete, heap.Error);
+        var stored = await File.ReadAllBytesAsync(Path.Combine(Path.GetDirectoryName(manifest)!, heap.Key));
+        Assert.Equal(stored.Length, heap.Bytes);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(stored)), heap.Sha256);
     }
 
     private static long Value(string flatKeyed, string key) => flatKeyed
