@@ -4,7 +4,9 @@ using Premortem.Contracts;
 
 namespace Premortem.Sidecar.Captures;
 
-/// <summary>Verifies bodies as what they claim to be, as they come and in bounded memory. Each throws <see cref="ReceiveException"/> where they are not.</summary>
+/// <summary>
+/// Verifies bodies as what they claim to be, as they come and in bounded memory; throws <see cref="ReceiveException"/> where they are not.
+/// </summary>
 internal static class CaptureContent
 {
     private const int TraceHeaderBytes = 16;

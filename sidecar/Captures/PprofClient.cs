@@ -58,10 +58,15 @@ internal sealed class PprofClient(Uri endpoint, Func<bool> targetIsAlive, TimePr
     }
 
     /// <summary>Captures one profile and writes it to <paramref name="destination"/> as it comes.</summary>
-    /// <param name="duration">For <see cref="CaptureType.Cpu"/> (rounded down to whole seconds, at least one) and <see cref="CaptureType.Trace"/>.</param>
-    /// <returns><see cref="CaptureResult.Failed"/> for whatever the target does; the destination then holds a part that is worth nothing.</returns>
+    /// <param name="duration">
+    /// For <see cref="CaptureType.Cpu"/>, rounded down to whole seconds and at least one, and for <see cref="CaptureType.Trace"/>.
+    /// </param>
+    /// <returns>
+    /// <see cref="CaptureResult.Failed"/> for whatever the target does; the destination then holds a part that is worth nothing.
+    /// </returns>
     /// <exception cref="Exception">What <paramref name="destination"/> throws comes as it is.</exception>
-    internal async Task<CaptureResult> CaptureAsync(CaptureType type, TimeSpan? duration, Stream destination, CaptureBounds bounds, CancellationToken ct)
+    internal async Task<CaptureResult> CaptureAsync(
+        CaptureType type, TimeSpan? duration, Stream destination, CaptureBounds bounds, CancellationToken ct)
     {
         var (profile, least) = Profile(type);
         TimeSpan? asked = least is { } shortest ? Round(type, duration ?? DefaultDuration(type), shortest) : null;
@@ -100,7 +105,9 @@ internal sealed class PprofClient(Uri endpoint, Func<bool> targetIsAlive, TimePr
     private async Task<(CaptureResult Result, bool IsRefusedAsTooLong)> AttemptAsync(
         CaptureType type, string profile, TimeSpan? asked, Stream destination, CaptureBounds bounds, CancellationToken ct)
     {
-        var query = asked is { } seconds ? string.Create(CultureInfo.InvariantCulture, $"{profile}?seconds={seconds.TotalSeconds:0.###}") : profile;
+        var query = asked is { } wanted
+            ? string.Create(CultureInfo.InvariantCulture, $"{profile}?seconds={wanted.TotalSeconds:0.###}")
+            : profile;
         using var timer = new ReceiveTimer(bounds, asked ?? TimeSpan.Zero, time, ct);
         using var request = TargetHttp.Request(HttpMethod.Get, new Uri(Endpoint, query));
         ReceivedBody? body = null;
@@ -108,7 +115,11 @@ internal sealed class PprofClient(Uri endpoint, Func<bool> targetIsAlive, TimePr
         {
             using var response = await _http.SendAsync(request, timer.Token);
             if (response.StatusCode != HttpStatusCode.OK)
-                return (await RefusalAsync(response, timer.Token), asked is not null && response.StatusCode == HttpStatusCode.BadRequest && IsFromPprof(response));
+            {
+                // Of the two profiles that take time, pprof refuses nothing else with 400.
+                var isTooLong = asked is not null && response.StatusCode == HttpStatusCode.BadRequest && IsFromPprof(response);
+                return (await RefusalAsync(response, timer.Token), isTooLong);
+            }
             await using var source = await response.Content.ReadAsStreamAsync(timer.Token);
             body = new ReceivedBody(source, destination, bounds.MaxBytes, timer, ct);
             if (type == CaptureType.Trace)
@@ -119,7 +130,10 @@ internal sealed class PprofClient(Uri endpoint, Func<bool> targetIsAlive, TimePr
         }
         catch (Exception e) when (body is null or { DestinationFailed: false } && !ct.IsCancellationRequested && Failure(e, timer) is { } failure)
         {
-            return (failure.IsCut && await HasExitedAsync(ct) ? new CaptureResult.Failed(Reasons.TargetExited, $"the target exited; {failure.Message}") : new CaptureResult.Failed(failure.Reason, failure.Message), false);
+            var hasExited = failure.IsCut && await HasExitedAsync(ct);
+            return hasExited
+                ? (new CaptureResult.Failed(Reasons.TargetExited, $"the target exited; {failure.Message}"), false)
+                : (new CaptureResult.Failed(failure.Reason, failure.Message), false);
         }
         finally
         {
@@ -133,12 +147,16 @@ internal sealed class PprofClient(Uri endpoint, Func<bool> targetIsAlive, TimePr
     {
         ReceiveException known => known,
         OperationCanceledException when timer.IsUp => timer.ToException(received: 0),
-        HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError, InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } =>
+        HttpRequestException { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } =>
             new ReceiveException(Reasons.EndpointRefused, "the port takes no connections any more", isCut: true, e),
-        HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse } => new ReceiveException(Reasons.InvalidContent, "the answer is not HTTP", isCut: false, e),
-        HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => new ReceiveException(Reasons.TooLarge, "the answer's headers are too long", isCut: false, e),
-        HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } => new ReceiveException(Reasons.EndpointRefused, "no TLS connection came about", isCut: true, e),
-        HttpRequestException or IOException => new ReceiveException(Reasons.TargetNotResponding, "the connection ended before an answer came", isCut: true, e),
+        HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse } =>
+            new ReceiveException(Reasons.InvalidContent, "the answer is not HTTP", isCut: false, e),
+        HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } =>
+            new ReceiveException(Reasons.TooLarge, "the answer's headers are too long", isCut: false, e),
+        HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } =>
+            new ReceiveException(Reasons.EndpointRefused, "no TLS connection came about", isCut: true, e),
+        HttpRequestException or IOException =>
+            new ReceiveException(Reasons.TargetNotResponding, "the connection ended before an answer came", isCut: true, e),
         _ => null,
     };
 

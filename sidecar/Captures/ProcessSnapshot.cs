@@ -192,7 +192,8 @@ internal sealed class ProcessSnapshot(TimeProvider time, string procRoot = "/pro
 
     private static void WriteNumber(Utf8JsonWriter json, string process, string property, string name, List<string> denied)
     {
-        if (long.TryParse(Read(process, name, 64, denied), NumberStyles.AllowLeadingSign | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out var number))
+        const NumberStyles style = NumberStyles.AllowLeadingSign | NumberStyles.AllowTrailingWhite;
+        if (long.TryParse(Read(process, name, 64, denied), style, CultureInfo.InvariantCulture, out var number))
             json.WriteNumber(property, number);
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Premortem.Contracts;
 
 namespace Premortem.Sidecar.Captures;
@@ -52,8 +53,9 @@ internal sealed class ReceiveTimer : IDisposable
     internal ReceiveException ToException(long received)
     {
         var elapsed = Durations.Format(_time.GetElapsedTime(_start));
-        return _isLast
-            ? new ReceiveException(received == 0 ? Reasons.TargetNotResponding : Reasons.TimedOut, $"not whole after {elapsed}; {received} bytes had come")
-            : new ReceiveException(Reasons.TargetNotResponding, $"nothing came for {Durations.Format(_bounds.Stall)}; {received} bytes had come within {elapsed}");
+        var what = _isLast ? $"not whole after {elapsed}" : $"nothing came for {Durations.Format(_bounds.Stall)} in {elapsed}";
+        return new ReceiveException(
+            _isLast && received > 0 ? Reasons.TimedOut : Reasons.TargetNotResponding,
+            string.Create(CultureInfo.InvariantCulture, $"{what}; {received} bytes had come"));
     }
 }

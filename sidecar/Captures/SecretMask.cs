@@ -20,9 +20,13 @@ internal static partial class SecretMask
 
     // Parts of names; without regard to case.
     private static readonly string[] SecretWords =
-        ["key", "token", "secret", "pass", "pwd", "credential", "creds", "auth", "dsn", "connection", "conn_str", "connstr", "private", "signature", "cookie", "session", "salt", "bearer", "webhook"];
+    [
+        "key", "token", "secret", "pass", "pwd", "credential", "creds", "auth", "dsn", "connection", "conn_str", "connstr", "private",
+        "signature", "cookie", "session", "salt", "bearer", "webhook",
+    ];
 
-    private static readonly SearchValues<char> Base64 = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=");
+    private static readonly SearchValues<char> Base64 =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=");
 
     // Working directories, not passwords.
     private static readonly HashSet<string> HarmlessNames = new(StringComparer.Ordinal) { "PWD", "OLDPWD" };
@@ -41,7 +45,7 @@ internal static partial class SecretMask
     /// <summary>The value of an environment variable, masked as its name and its look demand.</summary>
     internal static string Variable(string name, string value) => value.Length > 0 && IsSecretName(name) ? Mask : Value(value);
 
-    /// <summary>A command line, argument by argument: <c>--password=x</c>, <c>--password x</c>, <c>PASSWORD=x</c> and values that look secret.</summary>
+    /// <summary>A command line: <c>--password=x</c>, <c>--password x</c>, <c>PASSWORD=x</c> and what looks secret.</summary>
     internal static IReadOnlyList<string> Arguments(IReadOnlyList<string> arguments)
     {
         var masked = new List<string>(arguments.Count);
@@ -78,7 +82,8 @@ internal static partial class SecretMask
         return Run().Replace(text, static match => IsRandom(match.ValueSpan) ? Mask : match.Value);
     }
 
-    private static bool IsLongFlag(string argument) => argument.Length > 2 && argument.StartsWith("--", StringComparison.Ordinal) && char.IsAsciiLetter(argument[2]);
+    private static bool IsLongFlag(string argument) =>
+        argument.Length > 2 && argument.StartsWith("--", StringComparison.Ordinal) && char.IsAsciiLetter(argument[2]);
 
     // A path or a URL that holds an equals sign is no name.
     private static bool IsName(ReadOnlySpan<char> text)
@@ -132,7 +137,8 @@ internal static partial class SecretMask
 
     // password=x, "password": "x", Password='x'; in connection strings, queries and JSON. Up to what ends a value in all of them.
     [GeneratedRegex(
-        @"((?:pass|pwd|secret|token|key|credential|auth|signature|session)[A-Za-z0-9_\-]{0,32}[""']?\s{0,4}[=:]\s{0,4})(?:""[^""]*""?|'[^']*'?|[^\s&;,""'}]+)",
+        @"((?:pass|pwd|secret|token|key|credential|auth|signature|session)[A-Za-z0-9_\-]{0,32}[""']?\s{0,4}[=:]\s{0,4})"
+        + @"(?:""[^""]*""?|'[^']*'?|[^\s&;,""'}]+)",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex NamedSecret();
 
@@ -144,7 +150,9 @@ internal static partial class SecretMask
 
     // JWTs; AWS's, GitHub's, GitLab's, Slack's, Stripe's, Google's keys; user:password@tcp(host) of Go's MySQL driver.
     [GeneratedRegex(
-        @"\beyJ[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?|\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w\-]{16,}|\bxox[abeprs]-[\w\-]{8,}|\b[sr]k_(?:live|test)_\w{8,}|\bAIza[\w\-]{30,}|[^\s:/@]{1,64}:[^\s/]{1,256}@(?=tcp\(|unix\()",
+        @"\beyJ[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?|\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}"
+        + @"|\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w\-]{16,}|\bxox[abeprs]-[\w\-]{8,}"
+        + @"|\b[sr]k_(?:live|test)_\w{8,}|\bAIza[\w\-]{30,}|[^\s:/@]{1,64}:[^\s/]{1,256}@(?=tcp\(|unix\()",
         RegexOptions.CultureInvariant)]
     private static partial Regex KnownShape();
 

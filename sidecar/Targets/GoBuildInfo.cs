@@ -31,8 +31,7 @@ internal sealed record GoBuildInfo(string? GoVersion, string? MainPackage, strin
     // cmd/go frames the module's lines with two sentinels of this size.
     private const int SentinelBytes = 16;
 
-    private static ReadOnlySpan<byte> Magic =>
-        [0xff, (byte)' ', (byte)'G', (byte)'o', (byte)' ', (byte)'b', (byte)'u', (byte)'i', (byte)'l', (byte)'d', (byte)'i', (byte)'n', (byte)'f', (byte)':'];
+    private static readonly byte[] Magic = [0xff, .. " Go buildinf:"u8];
 
     /// <returns>Null where the file is no Go program, or cannot be read.</returns>
     internal static GoBuildInfo? TryRead(string executablePath)

@@ -32,7 +32,8 @@ internal sealed record ListeningSockets(IReadOnlyList<ListeningSocket> Sockets, 
             .Distinct()
             .OrderBy(socket => socket.EndPoint.Port)
             .ToList();
-        return new ListeningSockets(sockets, own is null ? SocketScope.NetworkNamespace : SocketScope.Process, IsInAnotherNetwork(procRoot, process));
+        var scope = own is null ? SocketScope.NetworkNamespace : SocketScope.Process;
+        return new ListeningSockets(sockets, scope, IsInAnotherNetwork(procRoot, process));
     }
 
     private static void ReadTable(string path, List<(ListeningSocket Socket, string Inode)> found)
@@ -56,7 +57,8 @@ internal sealed record ListeningSockets(IReadOnlyList<ListeningSocket> Sockets, 
     private static ListeningSocket? TryParse(string text)
     {
         var colon = text.IndexOf(':', StringComparison.Ordinal);
-        if (colon is not (8 or 32) || !ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var port))
+        if (colon is not (8 or 32)
+            || !ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var port))
             return null;
         Span<byte> bytes = stackalloc byte[colon / 2];
         for (var word = 0; word < bytes.Length; word += 4)

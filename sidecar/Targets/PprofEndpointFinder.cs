@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
 
@@ -32,7 +33,8 @@ internal sealed class PprofEndpointFinder(TimeProvider time, string procRoot = "
     {
         var sockets = ListeningSockets.Read(procRoot, pid);
         if (sockets.InAnotherNetwork)
-            return new PprofSearch.NotFound(Reasons.EndpointNotFound, "the process is in another network namespace, whose loopback cannot be reached from here");
+            return new PprofSearch.NotFound(
+                Reasons.EndpointNotFound, "the process is in another network namespace, whose loopback cannot be reached from here");
         var candidates = Candidates(sockets.Sockets, options.Port);
         if (candidates.Count == 0)
             return new PprofSearch.NotFound(Reasons.EndpointNotFound, "the process listens on no TCP port");
@@ -62,16 +64,20 @@ internal sealed class PprofEndpointFinder(TimeProvider time, string procRoot = "
             return [.. sockets.OrderBy(socket => socket.EndPoint.Port == UsualPort ? 0 : 1).Take(MaxCandidates)];
         var listening = sockets.Where(socket => socket.EndPoint.Port == wanted).ToList();
         // A child or another process of the container may hold the port that the policy names.
-        return listening.Count > 0
-            ? listening
-            : [new(new IPEndPoint(IPAddress.Loopback, wanted), IsWildcard: false), new(new IPEndPoint(IPAddress.IPv6Loopback, wanted), IsWildcard: false)];
+        if (listening.Count > 0)
+            return listening;
+        return
+        [
+            new(new IPEndPoint(IPAddress.Loopback, wanted), IsWildcard: false),
+            new(new IPEndPoint(IPAddress.IPv6Loopback, wanted), IsWildcard: false),
+        ];
     }
 
     private async Task<Answer> ProbeAsync(ListeningSocket socket, string path, byte[] commandLine, CancellationToken ct)
     {
         var answer = await ProbeAsync(socket.EndPoint, path, commandLine, ct);
         // [::] takes IPv4 too, and a pod may have no ::1.
-        if (answer.Kind == AnswerKind.Unreachable && socket is { IsWildcard: true, EndPoint.AddressFamily: System.Net.Sockets.AddressFamily.InterNetworkV6 })
+        if (answer.Kind == AnswerKind.Unreachable && socket is { IsWildcard: true, EndPoint.AddressFamily: AddressFamily.InterNetworkV6 })
             answer = await ProbeAsync(new IPEndPoint(IPAddress.Loopback, socket.EndPoint.Port), path, commandLine, ct);
         return answer;
     }
@@ -90,13 +96,17 @@ internal sealed class PprofEndpointFinder(TimeProvider time, string procRoot = "
     {
         var index = await AskAsync(endpoint, endpoint, IsIndex, MaxIndexBytes, ProbeTimeout, ct);
         // A mux of the program's own may serve the profiles and no index; the profile itself then tells.
-        var answer = index.Kind == AnswerKind.Other
-            ? await AskAsync(endpoint, new Uri(endpoint, "heap"), IsGzip, 2, HeapProbeTimeout, ct) is { Kind: AnswerKind.Pprof } heap ? heap : index
-            : index;
+        var answer = index;
+        if (index.Kind == AnswerKind.Other
+            && await AskAsync(endpoint, new Uri(endpoint, "heap"), IsGzip, 2, HeapProbeTimeout, ct) is { Kind: AnswerKind.Pprof } heap)
+            answer = heap;
         if (answer.Kind != AnswerKind.Pprof || commandLine.Length == 0)
             return answer;
-        var theirs = await AskAsync(endpoint, new Uri(endpoint, "cmdline"), body => body.SequenceEqual(commandLine), MaxCommandLineBytes, ProbeTimeout, ct);
-        return theirs is { Kind: AnswerKind.Other, Status: 200 } ? new Answer(AnswerKind.Other, endpoint, 200, $"{endpoint.Authority} is the pprof of another process") : answer;
+        var theirs = await AskAsync(
+            endpoint, new Uri(endpoint, "cmdline"), body => body.SequenceEqual(commandLine), MaxCommandLineBytes, ProbeTimeout, ct);
+        return theirs is { Kind: AnswerKind.Other, Status: 200 }
+            ? new Answer(AnswerKind.Other, endpoint, 200, $"{endpoint.Authority} is the pprof of another process")
+            : answer;
     }
 
     private async Task<Answer> AskAsync(Uri endpoint, Uri uri, BodyTest isPprof, int most, TimeSpan timeout, CancellationToken ct)
@@ -119,7 +129,8 @@ internal sealed class PprofEndpointFinder(TimeProvider time, string procRoot = "
                     return new Answer(AnswerKind.Pprof, endpoint, status, "");
             }
             var kind = status == 400 ? AnswerKind.BadRequest : AnswerKind.Other;
-            return new Answer(kind, endpoint, status, string.Create(CultureInfo.InvariantCulture, $"{endpoint.Authority} answered {uri.Scheme} with {status}{(status == 200 ? ", not pprof" : "")}"));
+            var said = string.Create(CultureInfo.InvariantCulture, $"{status}{(status == 200 ? ", not pprof" : "")}");
+            return new Answer(kind, endpoint, status, $"{endpoint.Authority} answered {uri.Scheme} with {said}");
         }
         catch (OperationCanceledException)
         {

@@ -21,7 +21,9 @@ internal static partial class ProcLink
         var length = ReadLink(path, buffer, buffer.Length);
         if (length >= 0)
             return Encoding.UTF8.GetString(buffer[..(int)length]);
-        return Marshal.GetLastPInvokeError() is NotPermitted or AccessDenied ? throw new UnauthorizedAccessException($"{path} may not be read") : null;
+        if (Marshal.GetLastPInvokeError() is NotPermitted or AccessDenied)
+            throw new UnauthorizedAccessException($"{path} may not be read");
+        return null;
     }
 
     [LibraryImport("libc", EntryPoint = "readlink", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
