@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using Premortem.Contracts;
 
 namespace Premortem.Sidecar.Captures;
@@ -52,6 +53,8 @@ internal sealed class ReceivedBody(Stream source, Stream destination, long maxBy
         while (await FillAsync());
     }
 
+    // These run once for every piece that comes; their state is pooled, so that a large body leaves no garbage.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (_start == _end && !await FillAsync())
@@ -87,6 +90,7 @@ internal sealed class ReceivedBody(Stream source, Stream destination, long maxBy
         base.Dispose(disposing);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> FillAsync()
     {
         if (_ended)
@@ -111,6 +115,7 @@ internal sealed class ReceivedBody(Stream source, Stream destination, long maxBy
         return true;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> ReceiveAsync(Memory<byte> into)
     {
         timer.Rearm();
@@ -129,6 +134,7 @@ internal sealed class ReceivedBody(Stream source, Stream destination, long maxBy
     }
 
     // Not under the timer: a slow disk is not the target's fault.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
     {
         try
