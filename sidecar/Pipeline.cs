@@ -289,7 +289,7 @@ internal sealed class Pipeline : IDisposable
     {
         if (sample.CeilingBytes is not > 0)
             return;
-        var percent = (int)(sample.Reading.WorkingSetBytes * 100 / sample.CeilingBytes.Value);
+        var percent = (int)Math.Min(sample.Reading.WorkingSetBytes * 100 / sample.CeilingBytes.Value, 100);
         if (percent / 10 == watch.ToldTenth)
             return;
         var isHigher = percent / 10 > watch.ToldTenth;

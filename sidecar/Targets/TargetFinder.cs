@@ -22,7 +22,9 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
     {
         if (proc.Stat(pid) is not { State: not ('Z' or 'X') } stat)
             return [];
-        return [new FoundTarget($"pid-{pid}", Named(pid, stat), [pid], CgroupLocation.Of(proc, pid))];
+        if (!_members.TryGetValue(pid, out var member))
+            _members[pid] = member = new Member(Named(pid, stat), CgroupLocation.Of(proc, pid), IsProvisional: false);
+        return [new FoundTarget($"pid-{pid}", member.Container, [pid], member.Location)];
     }
 
     private static List<FoundTarget> FindCgroup(string directory)

@@ -58,7 +58,7 @@ public sealed class CgroupV2KernelTests
             files: new Dictionary<string, string> { [GoLeak.Program] = "/bin/go-leak" },
             programs: new Dictionary<string, string>
             {
-                [Repository.Built("artifacts/publish/Premortem.Sidecar/release/premortem-sidecar", "build")] = "/bin/premortem-sidecar",
+                [Repository.Built("artifacts/publish/premortem-sidecar", "build")] = "/bin/premortem-sidecar",
                 // .NET opens it at run time, for SHA-256 too; it brings libcrypto along.
                 ["/usr/lib/x86_64-linux-gnu/libssl.so.3"] = "/lib/x86_64-linux-gnu/libssl.so.3",
             },
