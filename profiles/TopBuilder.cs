@@ -118,7 +118,7 @@ internal sealed class TopBuilder
     {
         if (!kept.Exists(node => _nodes[node].MayBeInlined))
             return;
-        var calls = new Dictionary<(int Caller, int Callee), Call>();
+        var calls = new Dictionary<long, Call>();
         var samples = _profile.Samples();
         while (samples.Next())
         {
@@ -140,7 +140,7 @@ internal sealed class TopBuilder
                     // Of nodes that are inlined nowhere, calls need not be known.
                     if (caller != NotYet && caller != callee && node.MayBeInlined)
                     {
-                        ref var call = ref CollectionsMarshal.GetValueRefOrAddDefault(calls, (caller, callee), out var isOld);
+                        ref var call = ref CollectionsMarshal.GetValueRefOrAddDefault(calls, ((long)caller << 32) | (uint)callee, out var isOld);
                         if (!isOld)
                             call.IsInlined = true;
                         if (call.LastSample != samples.Count)
@@ -154,10 +154,11 @@ internal sealed class TopBuilder
                 }
             }
         }
-        foreach (var ((_, callee), call) in calls)
+        foreach (var (callerAndCallee, call) in calls)
         {
             if (Abs(call.Weight) < cutoff)
                 continue;
+            var callee = (int)callerAndCallee;
             if (call.IsInlined)
                 Nodes[callee].HasInlinedCall = true;
             else

@@ -1,0 +1,44 @@
+using System.Globalization;
+using System.Text;
+
+namespace Premortem.Profiles.Report;
+
+/// <summary>Strings that strangers chose, as HTML that shows them and nothing else.</summary>
+internal static class Html
+{
+    private const int Longest = 1000;
+
+    /// <summary>
+    /// Encodes a text for an element or a quoted attribute. What does not show, or changes what other characters look like, is
+    /// shown as a picture or a number; what is too long to be a name is cut.
+    /// </summary>
+    internal static string Encode(string? text)
+    {
+        if (text is null)
+            return "";
+        var html = new StringBuilder(text.Length + 16);
+        var cut = text.Length > Longest;
+        foreach (var rune in (cut ? text.AsSpan(0, Longest) : text).EnumerateRunes())
+            _ = rune.Value switch
+            {
+                '&' => html.Append("&amp;"),
+                '<' => html.Append("&lt;"),
+                '>' => html.Append("&gt;"),
+                '"' => html.Append("&quot;"),
+                '\'' => html.Append("&#39;"),
+                < 0x20 => html.Append((char)(0x2400 + rune.Value)),
+                0x7F => html.Append('␡'),
+                _ when Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator
+                    or UnicodeCategory.ParagraphSeparator or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned =>
+                    html.Append(CultureInfo.InvariantCulture, $"\\u{{{rune.Value:x}}}"),
+                _ => html.Append(rune.ToString()),
+            };
+        return cut ? html.Append('…').ToString() : html.ToString();
+    }
+
+    /// <summary>A link to a file beside the page where the name is one of a file and no more; else the name alone.</summary>
+    internal static string FileLink(string name) =>
+        name.Length is > 0 and < 200 && name[0] != '.' && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_')
+            ? $"<a href=\"{name}\">{name}</a>"
+            : Encode(name);
+}

@@ -1,0 +1,17 @@
+using Premortem.Contracts;
+
+namespace Premortem.Profiles.Report;
+
+/// <summary>What the report page is made of. What is not known is left away, and the page says so.</summary>
+public sealed record ReportData
+{
+    public required CaptureRecord Record { get; init; }
+
+    /// <summary>Memory before, during and after the capture, in order of time; any number of points.</summary>
+    public IReadOnlyList<MemoryPoint> Memory { get; init; } = [];
+
+    public IReadOnlyList<ThresholdLine> Thresholds { get; init; } = [];
+
+    /// <summary>The top tables of what was captured, the one that matters first. A heap's gives the page its headline.</summary>
+    public IReadOnlyList<ReportTable> Tables { get; init; } = [];
+}

@@ -1,0 +1,263 @@
+using System.Globalization;
+using System.Text;
+using Premortem.Contracts;
+
+namespace Premortem.Profiles.Report;
+
+/// <summary>
+/// A capture as one page of HTML that needs nothing else: no network, no script, no fonts. What is on it comes from the target and
+/// from people, and is encoded; the page's own policy forbids the browser to load or run anything whatever it says.
+/// </summary>
+public static class ReportPage
+{
+    private const int MaxRows = 30;
+    private const int MaxArtifacts = 200;
+
+    /// <summary>Writes the page as UTF-8 and leaves the stream open.</summary>
+    public static void Write(Stream stream, ReportData data)
+    {
+        using var writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true);
+        Write(writer, data);
+    }
+
+    public static void Write(TextWriter writer, ReportData data)
+    {
+        var record = data.Record;
+        var headline = Headline.Of(data);
+        writer.Write($"""
+            <!doctype html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <meta name="referrer" content="no-referrer">
+            <title>{Html.Encode(record.Target.Container)} in {Html.Encode(record.Target.Pod)}: {Html.Encode(headline)}</title>
+            <style>
+            {ReportStyle.Css}
+            </style>
+            </head>
+            <body>
+            <main>
+            <header>
+            <div class="where">Premortem · <b>{Html.Encode(record.Target.Namespace)}/{Html.Encode(record.Target.Pod)}</b> · container {Html.Encode(record.Target.Container)} {Badge(record)}</div>
+            <h1>{Html.Encode(headline)}</h1>
+            <p class="lead">{Story(record)}</p>
+            </header>
+
+            """);
+        WriteTiles(writer, data);
+        WriteChart(writer, data);
+        foreach (var table in data.Tables.Take(8))
+            WriteTop(writer, table);
+        WriteArtifacts(writer, record);
+        WritePlan(writer, record);
+        WriteTriggers(writer, record);
+        WriteFacts(writer, record);
+        writer.Write($"""
+            <footer>Capture {Html.Encode(record.Id)}, written by {Html.Encode(record.Producer)}. The same in JSON: {Html.FileLink(Names.Manifest)}.</footer>
+            </main>
+            </body>
+            </html>
+
+            """);
+    }
+
+    /// <summary>A length of time as people say it: <c>41 ms</c>, <c>2.3 s</c>, <c>4 m 10 s</c>.</summary>
+    internal static string Took(TimeSpan time) => time switch
+    {
+        _ when time < TimeSpan.Zero => "−" + Took(-time),
+        { TotalSeconds: < 1 } => Invariant($"{time.TotalMilliseconds:0} ms"),
+        { TotalSeconds: < 60 } => Invariant($"{time.TotalSeconds:0.0} s"),
+        { TotalHours: < 1 } => Invariant($"{time.Minutes} m {time.Seconds} s"),
+        _ => Invariant($"{(long)time.TotalHours} h {time.Minutes} m"),
+    };
+
+    private static string Badge(CaptureRecord record)
+    {
+        var (style, words) = record.Outcome switch
+        {
+            CaptureOutcome.OOMKilled => ("OOMKilled", "OOM-killed"),
+            CaptureOutcome.Survived => ("Survived", "survived"),
+            CaptureOutcome.Exited => ("Exited", "exited"),
+            _ => ("", "outcome not known yet"),
+        };
+        return $"<span class=\"badge {style}\">{words}</span>";
+    }
+
+    /// <summary>Trigger and end in a sentence each.</summary>
+    private static string Story(CaptureRecord record)
+    {
+        var story = new StringBuilder();
+        story.Append(CultureInfo.InvariantCulture, $"<b>{Html.Encode(record.Trigger.Name)}</b> fired at {Clock(record.Trigger.At)}: {Html.Encode(record.Trigger.Reason)}.");
+        var complete = record.Artifacts.Count(artifact => artifact.IsComplete);
+        story.Append(CultureInfo.InvariantCulture, $" {complete} of {record.Artifacts.Count} captures {(complete == 1 ? "is" : "are")} whole.");
+        if (record.DiedAt is { } died)
+            story.Append(CultureInfo.InvariantCulture, $" The target ended {Took(died - record.Trigger.At)} after the trigger");
+        else if (record.Outcome == CaptureOutcome.Survived)
+            story.Append(" The target lived on");
+        else
+            return story.ToString();
+        if (record.OutcomeReason is { } reason)
+            story.Append(CultureInfo.InvariantCulture, $": {Html.Encode(reason)}");
+        return story.Append('.').ToString();
+    }
+
+    private static void WriteTiles(TextWriter writer, ReportData data)
+    {
+        var record = data.Record;
+        var memory = record.Memory;
+        writer.Write("<div class=\"tiles\">\n");
+        var ceiling = memory.CeilingBytes ?? memory.LimitBytes;
+        Tile(
+            Quantity.ForPeople(memory.WorkingSetBytes),
+            ceiling is > 0 ? Invariant($"working set at the trigger, {100.0 * memory.WorkingSetBytes / ceiling.Value:0.#} % of the ceiling") : "working set at the trigger");
+        Tile(
+            memory.LimitBytes is { } limit ? Quantity.ForPeople(limit) : "no limit",
+            memory.CeilingBytes is { } lower && lower != memory.LimitBytes ? $"container limit; the runtime stops at {Quantity.ForPeople(lower)}" : "container limit");
+        if (MemorySeries.Of(data.Memory) is { } series)
+            Tile(Quantity.ForPeople(series.PeakBytes), "highest working set seen");
+        if (record.Artifacts.FirstOrDefault(artifact => artifact.Type == nameof(Contracts.Policies.CaptureType.Heap) && artifact.IsComplete)?.CompletedAt is { } heap)
+            Tile(Took(heap - record.Trigger.At), "from the trigger to a whole heap profile");
+        if (record.DiedAt is { } died)
+            Tile(Took(died - record.Trigger.At), "from the trigger to the end");
+        writer.Write("</div>\n");
+
+        void Tile(string figure, string words) => writer.Write($"<div class=\"tile\"><b>{Html.Encode(figure)}</b><span>{Html.Encode(words)}</span></div>\n");
+    }
+
+    private static void WriteChart(TextWriter writer, ReportData data)
+    {
+        writer.Write("<section>\n<h2>Memory</h2>\n");
+        if (MemoryChart.Draw(data) is { } chart)
+            writer.Write($"<div class=\"wide\">{chart}</div>\n");
+        else
+            writer.Write("<p class=\"soft\">No memory samples were kept with this capture.</p>\n");
+        if (data.Record.Memory.LimitBytes is null)
+            writer.Write("<p class=\"note\">The container has no memory limit.</p>\n");
+        writer.Write("</section>\n");
+    }
+
+    private static void WriteTop(TextWriter writer, ReportTable report)
+    {
+        var table = report.Table;
+        writer.Write($"<section>\n<h2>{Html.Encode(Headline.Title(report))}</h2>\n");
+        if (table.Rows.Count == 0)
+        {
+            writer.Write("<p class=\"soft\">The profile is empty.</p>\n</section>\n");
+            return;
+        }
+        writer.Write("<div class=\"wide\"><table>\n<thead><tr><th class=\"n\">flat</th><th class=\"n\">flat%</th><th class=\"n\">sum%</th>");
+        writer.Write("<th class=\"n\">cum</th><th class=\"n\">cum%</th><th>function</th></tr></thead>\n<tbody>\n");
+        foreach (var row in table.Rows.Take(MaxRows))
+        {
+            var inlining = row.Inlining switch { Inlining.Full => " <span class=\"soft\">(inline)</span>", Inlining.Partial => " <span class=\"soft\">(partial-inline)</span>", _ => "" };
+            writer.Write($"<tr><td class=\"n\">{Html.Encode(table.Format(row.Flat))}</td>{Share(table, row.Flat, row.FlatPercent)}");
+            writer.Write($"<td class=\"n\">{table.Percentage(row.Sum)}</td><td class=\"n\">{Html.Encode(table.Format(row.Cum))}</td>");
+            writer.Write($"{Share(table, row.Cum, row.CumPercent)}<td class=\"name\">{Html.Encode(row.Name)}{inlining}</td></tr>\n");
+        }
+        writer.Write("</tbody>\n</table></div>\n");
+        var more = table.Rows.Count - MaxRows + table.Trimmed.Dropped;
+        var count = table.Rows.Count > MaxRows || table.Trimmed.Dropped > 0 ? Invariant($" {Math.Max(more, table.Trimmed.Dropped)} smaller functions are not shown.") : "";
+        writer.Write($"<p class=\"note\">{Html.Encode(table.SampleType.Type)}, {Html.Encode(table.Format(table.Total))} in all.{count}");
+        writer.Write(" Flat is what a function holds itself, cum with all that it calls.</p>\n</section>\n");
+
+        static string Share(TopTable table, long value, double percent) =>
+            Invariant($"<td class=\"n share\" style=\"--w:{Math.Clamp(Math.Abs(percent), 0, 100):0.#}%\">{table.Percentage(value)}</td>");
+    }
+
+    private static void WriteArtifacts(TextWriter writer, CaptureRecord record)
+    {
+        writer.Write("<section>\n<h2>What was captured, and when</h2>\n");
+        if (record.Artifacts.Count == 0)
+        {
+            writer.Write("<p class=\"soft\">Nothing was captured.</p>\n</section>\n");
+            return;
+        }
+        writer.Write("<div class=\"wide\"><table>\n<thead><tr><th>type</th><th>file</th><th class=\"n\">size</th><th>sha256</th>");
+        writer.Write("<th>started</th><th class=\"n\">after</th><th class=\"n\">took</th><th>result</th></tr></thead>\n<tbody>\n");
+        foreach (var artifact in record.Artifacts.Take(MaxArtifacts))
+        {
+            writer.Write($"<tr><td>{Html.Encode(artifact.Type)}</td><td>{(artifact.IsComplete ? Html.FileLink(artifact.Key) : Html.Encode(artifact.Key))}</td>");
+            writer.Write(artifact.Sha256 is null && artifact.Bytes == 0
+                ? "<td class=\"n\">–</td>"
+                : Invariant($"<td class=\"n\" title=\"{artifact.Bytes} bytes\">{Quantity.ForPeople(artifact.Bytes)}</td>"));
+            var sha = artifact.Sha256 ?? "";
+            writer.Write($"<td class=\"t\"><code title=\"{Html.Encode(sha)}\">{(sha.Length == 0 ? "–" : Html.Encode(sha.Length > 12 ? sha[..12] : sha))}</code></td>");
+            writer.Write(artifact.StartedAt is { } started
+                ? $"<td class=\"t\">{Clock(started)}</td><td class=\"n\">{Took(started - record.Trigger.At)}</td>"
+                : "<td>–</td><td class=\"n\">–</td>");
+            writer.Write(artifact is { StartedAt: { } from, CompletedAt: { } to } ? $"<td class=\"n\">{Took(to - from)}</td>" : "<td class=\"n\">–</td>");
+            writer.Write(artifact.IsComplete
+                ? "<td class=\"good\">whole</td></tr>\n"
+                : $"<td class=\"bad\">{Html.Encode(artifact.Reason ?? "not whole")}{(artifact.Error is null ? "" : ": " + Html.Encode(artifact.Error))}</td></tr>\n");
+        }
+        writer.Write("</tbody>\n</table></div>\n<p class=\"note\">After: since the trigger.</p>\n</section>\n");
+    }
+
+    private static void WritePlan(TextWriter writer, CaptureRecord record)
+    {
+        if (record.Plan.Count == 0)
+            return;
+        writer.Write("<section>\n<h2>The plan</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>capture</th><th>decision</th><th>why</th></tr></thead>\n<tbody>\n");
+        foreach (var planned in record.Plan.Take(MaxArtifacts))
+        {
+            var duration = planned.Duration is { } time ? ", " + Durations.Format(time) : "";
+            writer.Write($"<tr><td>{planned.Type}</td><td class=\"t\">{Html.Encode(planned.Decision)}{duration}</td><td>{Html.Encode(planned.Detail)}</td></tr>\n");
+        }
+        writer.Write("</tbody>\n</table></div>\n</section>\n");
+    }
+
+    private static void WriteTriggers(TextWriter writer, CaptureRecord record)
+    {
+        if (record.AlsoFired.Count == 0)
+            return;
+        writer.Write("<section>\n<h2>Also fired</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>trigger</th><th>kind</th><th>at</th><th>why</th></tr></thead>\n<tbody>\n");
+        foreach (var trigger in record.AlsoFired.Take(MaxArtifacts))
+        {
+            writer.Write($"<tr><td>{Html.Encode(trigger.Name)}</td><td>{Html.Encode(trigger.Kind)}</td><td class=\"t\">{Clock(trigger.At)}</td>");
+            writer.Write($"<td>{Html.Encode(trigger.Reason)}</td></tr>\n");
+        }
+        writer.Write("</tbody>\n</table></div>\n</section>\n");
+    }
+
+    private static void WriteFacts(TextWriter writer, CaptureRecord record)
+    {
+        var target = record.Target;
+        writer.Write("<section>\n<h2>The target</h2>\n<dl>\n");
+        Fact("Namespace", target.Namespace);
+        Fact("Workload", target.Workload);
+        Fact("Pod", target.Pod);
+        Fact("Container", target.Container);
+        Fact("Node", target.Node);
+        Fact("Process", target.Pid > 0 ? Invariant($"{target.Pid}") : null);
+        Fact("Executable", target.Executable);
+        if (target.Runtime is { } runtime)
+        {
+            Fact("Runtime", runtime.Version is null ? $"{runtime.Kind}" : $"{runtime.Kind}, {runtime.Version}");
+            Fact("Main module", runtime.ModuleVersion is null ? runtime.MainModule : $"{runtime.MainModule} {runtime.ModuleVersion}");
+        }
+        Fact("Life", Invariant($"{target.Incarnation}. since the sidecar first saw this container"));
+        Fact("Memory read from", record.Memory.Source);
+        Fact("Policy", record.Policy.Namespace is null ? record.Policy.Name : $"{record.Policy.Namespace}/{record.Policy.Name}");
+        Fact("Trigger", $"{record.Trigger.Name} ({record.Trigger.Kind})");
+        Fact("Capture", $"{record.Phase}, started {Date(record.StartedAt)}{(record.CompletedAt is { } at ? $", ended {Date(at)}" : "")}");
+        Fact("Outcome", $"{(record.Outcome is { } outcome ? outcome.ToString() : "not known")}{(record.OutcomeReason is { } reason ? ": " + reason : "")}");
+        Fact("Ended", record.DiedAt is { } died ? Date(died) : null);
+        Fact("Folder", record.Folder);
+        writer.Write("</dl>\n</section>\n");
+
+        void Fact(string name, string? value)
+        {
+            if (!string.IsNullOrEmpty(value))
+                writer.Write($"<dt>{name}</dt><dd>{Html.Encode(value)}</dd>\n");
+        }
+    }
+
+    private static string Clock(DateTimeOffset at) =>
+        Invariant($"<time datetime=\"{at.UtcDateTime:yyyy-MM-ddTHH:mm:ss.fffZ}\">{at.UtcDateTime:HH:mm:ss.fff}</time>");
+
+    private static string Date(DateTimeOffset at) => Invariant($"{at.UtcDateTime:yyyy-MM-dd HH:mm:ss.fff} UTC");
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

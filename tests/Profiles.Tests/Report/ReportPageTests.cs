@@ -1,0 +1,179 @@
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+using Premortem.Contracts;
+using Premortem.Profiles.Report;
+using Premortem.Testing;
+using Xunit;
+
+namespace Premortem.Profiles.Tests.Report;
+
+public sealed class ReportPageTests
+{
+    private const string Evil = "<script>alert(1)</script>\"'&\u001b[31m\u202e\u0000";
+
+    [Fact]
+    public void The_page_is_as_it_was_when_somebody_last_looked_at_it()
+    {
+        var page = Write(Sample.Leak());
+        var golden = Repository.Path("tests", "Profiles.Tests", "testdata", "report.html");
+        if (Environment.GetEnvironmentVariable("UPDATE_GOLDEN") == "1")
+            File.WriteAllText(golden, page);
+
+        Assert.Equal(File.ReadAllText(golden), page);
+    }
+
+    [Fact]
+    public void The_headline_names_the_function_that_holds_the_memory() =>
+        Assert.Contains("<h1>99.3 % of live heap is held by main.MemoryIntensiveFunc</h1>", Write(Sample.Leak()), StringComparison.Ordinal);
+
+    [Fact]
+    public void A_stream_gets_the_same_page_and_stays_open()
+    {
+        using var stream = new MemoryStream();
+
+        ReportPage.Write(stream, Sample.Leak());
+
+        Assert.Equal(Write(Sample.Leak()), System.Text.Encoding.UTF8.GetString(stream.ToArray()));
+        Assert.True(stream.CanWrite);
+    }
+
+    [Fact]
+    public void The_page_loads_nothing_and_runs_nothing()
+    {
+        var page = Write(Sample.Leak());
+
+        Assert.Contains("content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\"", page, StringComparison.Ordinal);
+        Assert.DoesNotMatch(new Regex("<script|<link|<img|<iframe|@import|url\\(|http:|https:| on[a-z]+=", RegexOptions.IgnoreCase), page);
+    }
+
+    [Fact]
+    public void Whatever_the_names_are_they_are_shown_and_do_nothing()
+    {
+        var encoder = PprofEncoder.Heap();
+        encoder.Sample([encoder.At(Evil)], 1, 1000);
+        var record = Sample.Record();
+        record = record with
+        {
+            Id = Evil,
+            Folder = Evil,
+            Producer = Evil,
+            OutcomeReason = Evil,
+            Trigger = record.Trigger with { Name = Evil, Kind = Evil, Reason = Evil },
+            AlsoFired = [record.Trigger with { Name = Evil, Kind = Evil, Reason = Evil }],
+            Policy = new PolicyReference(Evil, Evil),
+            Memory = record.Memory with { Source = Evil },
+            Target = new TargetIdentity
+            {
+                Namespace = Evil, Workload = Evil, Pod = Evil, Container = Evil, Node = Evil, Executable = Evil,
+                Runtime = new RuntimeIdentity(Premortem.Contracts.Policies.RuntimeKind.Go, Evil, Evil, Evil),
+            },
+            Plan = [new PlannedCapture(Premortem.Contracts.Policies.CaptureType.Heap, Evil, Evil)],
+            Artifacts =
+            [
+                new Artifact { Type = Evil, Key = "../../" + Evil, Sha256 = Evil, StartedAt = Sample.Start },
+                new Artifact { Type = Evil, Key = "javascript:alert(1)", Error = Evil, Reason = Evil, StartedAt = Sample.Start },
+            ],
+        };
+
+        var page = Write(Sample.Leak() with
+        {
+            Record = record,
+            Thresholds = [new ThresholdLine(Evil, 100 << 20)],
+            Tables = [new ReportTable(Evil, TopTable.Of(Profiles.Pprof.PprofProfile.Read(new MemoryStream(encoder.ToArray()))))],
+        });
+
+        Assert.DoesNotContain("<script", page, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain(page, c => char.IsControl(c) && c != '\n');
+        Assert.DoesNotContain('\u202e', page);
+        Assert.DoesNotMatch(new Regex("href=\"(?![a-z.]+\")"), page);
+        Assert.Contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;␛[31m\\u{202e}␀", page, StringComparison.Ordinal);
+        // What is still HTML is well formed: the browser finds as many ends as beginnings.
+        foreach (var tag in new[] { "td", "tr", "table", "section", "text", "dd", "h1", "svg" })
+            Assert.Equal(Regex.Count(page, $"<{tag}[ >]"), Regex.Count(page, $"</{tag}>"));
+    }
+
+    [Fact]
+    public void A_name_as_long_as_a_book_is_cut() =>
+        Assert.InRange(Html.Encode(new string('x', 1 << 20)).Length, 1000, 1001);
+
+    [Fact]
+    public void Without_a_limit_the_page_says_so()
+    {
+        var leak = Sample.Leak();
+        var page = Write(leak with
+        {
+            Record = leak.Record with { Memory = leak.Record.Memory with { LimitBytes = null, CeilingBytes = null } },
+            Memory = [.. leak.Memory.Select(point => point with { LimitBytes = null, CeilingBytes = null })],
+        });
+
+        Assert.Contains("The container has no memory limit.", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("class=\"limit\"", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Without_samples_there_is_no_chart_and_the_page_says_so()
+    {
+        var page = Write(Sample.Leak() with { Memory = [] });
+
+        Assert.Contains("No memory samples were kept", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("<svg", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_single_sample_is_a_chart() => Assert.Contains("<circle", Write(Sample.Leak() with { Memory = [Sample.Leak().Memory[0]] }), StringComparison.Ordinal);
+
+    [Fact]
+    public void Without_tables_the_record_gives_the_headline()
+    {
+        var data = Sample.Leak() with { Tables = [] };
+        Assert.Contains("<h1>Captured when near-limit fired</h1>", Write(data), StringComparison.Ordinal);
+
+        data = data with { Record = data.Record with { Top = [new TopEntry("main.f", 10, 33.3)] } };
+        Assert.Contains("<h1>33.3 % of live heap is held by main.f</h1>", Write(data), StringComparison.Ordinal);
+
+        data = data with { Record = data.Record with { Top = [], Artifacts = [new Artifact { Type = "Heap", Key = "heap.pb.gz", Error = "the target did not answer" }] } };
+        Assert.Contains("<h1>No heap profile: the target did not answer</h1>", Write(data), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_moment_that_a_clock_jump_moved_far_away_is_named_below_the_chart()
+    {
+        var leak = Sample.Leak();
+        var page = Write(leak with { Record = leak.Record with { DiedAt = Sample.Start.AddYears(-56) } });
+
+        Assert.Contains("Outside of the chart: the end at 1970-03-04 11:59:30 UTC.", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_million_samples_become_a_thousand_points_and_lose_no_peak()
+    {
+        var points = new List<MemoryPoint>(1_000_000);
+        for (var i = 0; i < 1_000_000; i++)
+            points.Add(new MemoryPoint(Sample.Start.AddMilliseconds(i * 5), i == 777_777 ? 200 << 20 : 50 << 20, 60 << 20, 256 << 20, 256 << 20));
+        var clock = Stopwatch.StartNew();
+
+        var series = MemorySeries.Of(points)!;
+
+        Assert.InRange(series.Points.Count, 2, MemorySeries.MaxPoints);
+        Assert.Contains(series.Points, point => point.WorkingSetBytes == 200 << 20);
+        Assert.Equal((200L << 20, points[0].At, points[^1].At), (series.PeakBytes, series.First, series.Last));
+        Assert.Equal(series.Points.OrderBy(point => point.At), series.Points);
+        Assert.InRange(Write(Sample.Leak() with { Memory = points }).Length, 1, 120_000);
+        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 20);
+    }
+
+    [Theory]
+    [InlineData(0.041, "41 ms")]
+    [InlineData(2.34, "2.3 s")]
+    [InlineData(250, "4 m 10 s")]
+    [InlineData(7260, "2 h 1 m")]
+    [InlineData(-3.7, "−3.7 s")]
+    public void Lengths_of_time_are_told_as_people_tell_them(double seconds, string words) => Assert.Equal(words, ReportPage.Took(TimeSpan.FromSeconds(seconds)));
+
+    private static string Write(ReportData data)
+    {
+        using var page = new StringWriter { NewLine = "\n" };
+        ReportPage.Write(page, data);
+        return page.ToString();
+    }
+}

@@ -1,0 +1,93 @@
+using Premortem.Contracts;
+using Premortem.Contracts.Policies;
+using Premortem.Profiles.Pprof;
+using Premortem.Profiles.Report;
+using Premortem.Testing;
+
+namespace Premortem.Profiles.Tests.Report;
+
+/// <summary>A capture as it comes out of the sample Go service, told in full.</summary>
+internal static class Sample
+{
+    internal static readonly DateTimeOffset Start = new(2026, 3, 4, 11, 59, 30, TimeSpan.Zero);
+
+    private const long Mib = 1 << 20;
+
+    internal static ReportData Leak() => new()
+    {
+        Record = Record(),
+        Memory = [.. Memory()],
+        Thresholds = [new ThresholdLine("near-limit: 85%", 217 * Mib)],
+        Tables = [new ReportTable("Heap", Table("heap.pb.gz")), new ReportTable("Cpu", Table("cpu.pb.gz"))],
+    };
+
+    internal static CaptureRecord Record() => new()
+    {
+        Id = "7f3a91",
+        Folder = "shop/checkout/checkout-6d5f/app/20260304T120004Z-near-limit-7f3a91/",
+        Policy = new PolicyReference("checkout", "shop"),
+        Trigger = new FiredTrigger("near-limit", "memoryUsage", "the working set has been above 85% of 256Mi for 2s: 221.4 MiB", Start.AddSeconds(34.2)),
+        AlsoFired = [new FiredTrigger("oom-ahead", "timeToLimit", "at 20.1 MB/s the ceiling is 1.8 s away", Start.AddSeconds(34.6))],
+        Target = new TargetIdentity
+        {
+            Namespace = "shop",
+            Workload = "checkout",
+            Pod = "checkout-6d5f",
+            Container = "app",
+            Node = "node-3",
+            Pid = 4711,
+            Executable = "/app/checkout",
+            Runtime = new RuntimeIdentity(RuntimeKind.Go, "go1.26.0", "example.org/checkout", "v1.4.2"),
+        },
+        Phase = CapturePhase.Partial,
+        Outcome = CaptureOutcome.OOMKilled,
+        OutcomeReason = "the cgroup's oom_kill counter rose from 0 to 1",
+        DiedAt = Start.AddSeconds(37.9),
+        StartedAt = Start.AddSeconds(34.2),
+        CompletedAt = Start.AddSeconds(38.4),
+        Memory = new MemoryAtTrigger(221 * Mib, 224 * Mib, 256 * Mib, 256 * Mib, "cgroup v2"),
+        Artifacts =
+        [
+            File("Heap", "heap.pb.gz", 21_934, 34.21, 34.25),
+            File("Goroutine", "goroutine.pb.gz", 3_210, 34.25, 34.26),
+            File("Cpu", "cpu.pb.gz", 48_113, 34.27, 36.3),
+            File("Process", "process.json", 9_001, 36.3, 36.31),
+            new Artifact
+            {
+                Type = "Trace", Key = "trace.out", Bytes = 70_000, StartedAt = Start.AddSeconds(36.4), CompletedAt = Start.AddSeconds(37.9),
+                Error = "the target died in the middle of it", Reason = Reasons.TargetExited,
+            },
+            File("MemoryTimeline", "memory.csv", 88_000, 38.0, 38.1),
+        ],
+        Plan =
+        [
+            new PlannedCapture(CaptureType.Heap, "chosen", "first: it costs the target 0.1 MiB and takes 40 ms"),
+            new PlannedCapture(CaptureType.Goroutine, "chosen", null),
+            new PlannedCapture(CaptureType.Cpu, "cut", "from 10s: the ceiling is 3.6 s away", TimeSpan.FromSeconds(2)),
+            new PlannedCapture(CaptureType.Dump, "skipped", "not for Go"),
+        ],
+        Producer = "premortem-sidecar 0.1.0",
+    };
+
+    internal static TopTable Table(string name) =>
+        TopTable.Of(PprofProfile.ReadFile(Repository.Path("tests", "Profiles.Tests", "testdata", name)));
+
+    private static Artifact File(string type, string key, long bytes, double from, double to) => new()
+    {
+        Type = type,
+        Key = key,
+        Bytes = bytes,
+        Sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        StartedAt = Start.AddSeconds(from),
+        CompletedAt = Start.AddSeconds(to),
+    };
+
+    private static IEnumerable<MemoryPoint> Memory()
+    {
+        for (var i = 0; i < 380; i++)
+        {
+            var grown = (long)((30 + (i * 0.586) + (3 * Math.Sin(i / 4.0))) * Mib);
+            yield return new MemoryPoint(Start.AddSeconds(i / 10.0), grown, grown + (3 * Mib), 256 * Mib, 256 * Mib);
+        }
+    }
+}
