@@ -9,7 +9,7 @@ internal sealed class MemoryChart
 {
     private const double Left = 78;
     private const double Right = 20;
-    private const double Top = 34;
+    private const double Top = 50;
     private const double Width = 1000;
     private const double PlotHeight = 270;
     private const double PlotRight = Width - Right;
@@ -80,8 +80,8 @@ internal sealed class MemoryChart
         DrawGrid();
         DrawMemory();
         DrawLevels();
-        DrawCaptures();
         DrawMoments();
+        DrawCaptures();
         _svg.Append("</svg>");
         _svg.Append("<div class=\"legend\"><span><i style=\"color:var(--memory)\"></i>working set</span>");
         if (_series.Points.Exists(point => point.UsageBytes > point.WorkingSetBytes))
@@ -212,25 +212,33 @@ internal sealed class MemoryChart
 
     private void DrawMoments()
     {
-        // Labels stand in two rows, so that two moments close together can both be read.
-        var lastX = new[] { double.MinValue, double.MinValue };
+        var taken = new List<(double From, double To, int Row)>();
+        // The end first: its label has the place next to the chart.
+        if (_data.Record.DiedAt is { } died && IsInside(died))
+            DrawMoment("kill", "t-limit", _data.Record.Outcome == CaptureOutcome.OOMKilled ? "✕ OOM kill" : "✕ exit", died, taken);
         foreach (var trigger in _data.Record.AlsoFired.Prepend(_data.Record.Trigger).Take(MaxTriggers).OrderBy(trigger => trigger.At))
             if (IsInside(trigger.At))
-                DrawMoment("trigger", "t-threshold", "▼ " + trigger.Name, trigger.At, lastX);
-        if (_data.Record.DiedAt is { } died && IsInside(died))
-            DrawMoment("kill", "t-limit", _data.Record.Outcome == CaptureOutcome.OOMKilled ? "✕ OOM kill" : "✕ exit", died, lastX);
+                DrawMoment("trigger", "t-threshold", "▼ " + trigger.Name, trigger.At, taken);
     }
 
-    private void DrawMoment(string style, string textStyle, string label, DateTimeOffset at, double[] lastX)
+    private void DrawMoment(string style, string textStyle, string label, DateTimeOffset at, List<(double From, double To, int Row)> taken)
     {
+        const int rows = 3;
         var x = X(at);
         if (label.Length > 40)
             label = label[..39] + "…";
-        var row = x - lastX[0] >= 0 ? 0 : 1;
-        var isRight = x + (label.Length * 7) > Width;
-        lastX[row] = x + (isRight ? 10 : (label.Length * 7) + 10);
+        // Nobody can measure a font here; seven units a character is more than enough.
+        var width = label.Length * 7.0;
+        var from = x + width > Width ? x + 4 - width : x - 4;
+        var row = 0;
+        while (row < rows && taken.Exists(other => other.Row == row && other.From < from + width && from < other.To))
+            row++;
         _svg.Append(CultureInfo.InvariantCulture, $"<line class=\"{style}\" x1=\"{x:0.#}\" x2=\"{x:0.#}\" y1=\"{Top - 4:0.#}\" y2=\"{Height - 24:0.#}\"/>");
-        _svg.Append(CultureInfo.InvariantCulture, $"<text class=\"halo {textStyle}\" x=\"{(isRight ? x + 3 : x - 4):0.#}\" y=\"{(row == 0 ? 26 : 12):0.#}\"{(isRight ? " text-anchor=\"end\"" : "")}>");
+        // Where a crowd of triggers leaves no room, the line stands without a name; the table below has them all.
+        if (row == rows)
+            return;
+        taken.Add((from, from + width, row));
+        _svg.Append(CultureInfo.InvariantCulture, $"<text class=\"halo {textStyle}\" x=\"{(from < x - 4 ? x + 4 : from):0.#}\" y=\"{Top - 9 - (14 * row):0.#}\"{(from < x - 4 ? " text-anchor=\"end\"" : "")}>");
         _svg.Append(CultureInfo.InvariantCulture, $"{Html.Encode(label)}</text>");
     }
 

@@ -147,13 +147,13 @@ public static class ReportPage
             writer.Write("<p class=\"soft\">The profile is empty.</p>\n</section>\n");
             return;
         }
-        writer.Write("<div class=\"wide\"><table>\n<thead><tr><th class=\"n\">flat</th><th class=\"n\">flat%</th><th class=\"n\">sum%</th>");
-        writer.Write("<th class=\"n\">cum</th><th class=\"n\">cum%</th><th>function</th></tr></thead>\n<tbody>\n");
+        writer.Write("<div class=\"wide\"><table>\n<thead><tr><th class=\"n\">flat</th><th class=\"n\">flat%</th><th class=\"n sum\">sum%</th>");
+        writer.Write("<th class=\"n\">cum</th><th class=\"n\">cum%</th><th class=\"name\">function</th></tr></thead>\n<tbody>\n");
         foreach (var row in table.Rows.Take(MaxRows))
         {
             var inlining = row.Inlining switch { Inlining.Full => " <span class=\"soft\">(inline)</span>", Inlining.Partial => " <span class=\"soft\">(partial-inline)</span>", _ => "" };
             writer.Write($"<tr><td class=\"n\">{Html.Encode(table.Format(row.Flat))}</td>{Share(table, row.Flat, row.FlatPercent)}");
-            writer.Write($"<td class=\"n\">{table.Percentage(row.Sum)}</td><td class=\"n\">{Html.Encode(table.Format(row.Cum))}</td>");
+            writer.Write($"<td class=\"n sum\">{table.Percentage(row.Sum)}</td><td class=\"n\">{Html.Encode(table.Format(row.Cum))}</td>");
             writer.Write($"{Share(table, row.Cum, row.CumPercent)}<td class=\"name\">{Html.Encode(row.Name)}{inlining}</td></tr>\n");
         }
         writer.Write("</tbody>\n</table></div>\n");

@@ -34,9 +34,9 @@ internal static class ReportStyle
         th { text-align: left; font-weight: 600; font-size: 13px; color: var(--soft); white-space: nowrap; }
         th, td { padding: 5px 12px 5px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
         tr:last-child td { border-bottom: 0; }
-        td.n, th.n { text-align: right; white-space: nowrap; }
+        td.n, th.n { text-align: right; white-space: nowrap; padding-left: 10px; }
         td.t { white-space: nowrap; }
-        td.name { min-width: 220px; }
+        td.name { min-width: 200px; padding-left: 12px; } th.name { padding-left: 12px; font-family: inherit; }
         td.share { min-width: 78px; padding-left: 8px; background: linear-gradient(var(--bar), var(--bar)) no-repeat left center / var(--w) 72%; border-radius: 3px; }
         .bad { color: var(--limit); } .good { color: var(--good); }
         dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margin: 0; }
@@ -54,7 +54,7 @@ internal static class ReportStyle
         .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; color: var(--soft); font-size: 13px; margin-top: 8px; }
         .legend i { display: inline-block; width: 18px; height: 0; border-top: 2px solid; margin-right: 6px; vertical-align: 4px; }
         footer { color: var(--soft); font-size: 13px; margin-top: 22px; overflow-wrap: anywhere; }
-        @media (max-width: 600px) { main { padding: 16px 10px 28px; } h1 { font-size: 21px; } section { padding: 14px 12px; } dl { grid-template-columns: 1fr; } dd { margin-bottom: 6px; } }
+        @media (max-width: 600px) { main { padding: 16px 10px 28px; } h1 { font-size: 21px; } section { padding: 14px 12px; } table { font-size: 13px; } .sum { display: none; } dl { grid-template-columns: 1fr; } dd { margin-bottom: 6px; } }
         @media print { :root { --page: #fff; --card: #fff; --ink: #000; --soft: #444; --rule: #ccc; --memory: #2563eb; --area: #2563eb1f; --limit: #c5221f; --threshold: #6b3fd0; --ceiling: #b35c00; --bar: #2563eb2e; }
           body { font-size: 12px; } main { max-width: none; padding: 0; } section, .tile { break-inside: avoid; border-color: #ccc; } .wide { overflow: visible; } svg { min-width: 0; } * { print-color-adjust: exact; } }
         """;
