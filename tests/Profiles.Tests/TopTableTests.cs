@@ -187,5 +187,19 @@ public sealed class TopTableTests
         Assert.Contains("  \\x1b[2Jf\\x0d\\x0a\n", text.ToString(), StringComparison.Ordinal);
     }
 
+    /// <summary>The goldens are what pprof printed of these files, with the time as newer versions of it write it.</summary>
+    [Theory]
+    [InlineData("heap")]
+    [InlineData("cpu")]
+    public void A_recorded_profile_makes_the_table_that_pprof_made_of_it(string name)
+    {
+        var folder = Repository.Path("tests", "Profiles.Tests", "testdata");
+        using var text = new StringWriter();
+
+        TopTable.Of(PprofProfile.ReadFile(Path.Combine(folder, name + ".pb.gz"))).Write(text);
+
+        Assert.Equal(File.ReadAllText(Path.Combine(folder, name + ".top")), text.ToString());
+    }
+
     private TopTable Top(TopOptions? options = null) => TopTable.Of(PprofProfile.Read(new MemoryStream(_encoder.ToArray())), options);
 }
