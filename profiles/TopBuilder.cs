@@ -118,7 +118,7 @@ internal sealed class TopBuilder
     {
         if (!kept.Exists(node => _nodes[node].MayBeInlined))
             return;
-        var calls = new Dictionary<long, Call>();
+        var calls = new Dictionary<CallKey, Call>();
         var samples = _profile.Samples();
         while (samples.Next())
         {
@@ -140,7 +140,7 @@ internal sealed class TopBuilder
                     // Of nodes that are inlined nowhere, calls need not be known.
                     if (caller != NotYet && caller != callee && node.MayBeInlined)
                     {
-                        ref var call = ref CollectionsMarshal.GetValueRefOrAddDefault(calls, ((long)caller << 32) | (uint)callee, out var isOld);
+                        ref var call = ref CollectionsMarshal.GetValueRefOrAddDefault(calls, new CallKey(caller, callee), out var isOld);
                         if (!isOld)
                             call.IsInlined = true;
                         if (call.LastSample != samples.Count)
@@ -154,15 +154,14 @@ internal sealed class TopBuilder
                 }
             }
         }
-        foreach (var (callerAndCallee, call) in calls)
+        foreach (var (key, call) in calls)
         {
             if (Abs(call.Weight) < cutoff)
                 continue;
-            var callee = (int)callerAndCallee;
             if (call.IsInlined)
-                Nodes[callee].HasInlinedCall = true;
+                Nodes[key.Callee].HasInlinedCall = true;
             else
-                Nodes[callee].HasRealCall = true;
+                Nodes[key.Callee].HasRealCall = true;
         }
     }
 
@@ -314,6 +313,12 @@ internal sealed class TopBuilder
         internal bool MayBeInlined;
         internal bool HasInlinedCall;
         internal bool HasRealCall;
+    }
+
+    // The hash is seeded: that of two numbers in one would be their xor, which real calls and hostile ones make collide.
+    private readonly record struct CallKey(int Caller, int Callee)
+    {
+        public override int GetHashCode() => HashCode.Combine(Caller, Callee);
     }
 
     private struct Call

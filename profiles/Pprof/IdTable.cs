@@ -21,7 +21,7 @@ internal sealed class IdTable(int count, string kind)
         }
         else
         {
-            isNew = (_sparse ??= []).TryAdd(id, index);
+            isNew = (_sparse ??= new Dictionary<ulong, int>(SeededComparer.Instance)).TryAdd(id, index);
         }
         if (!isNew)
             throw new ProfileFormatException($"two of the {kind}s have the id {id}", offset);
@@ -30,4 +30,14 @@ internal sealed class IdTable(int count, string kind)
     /// <summary>The place of <paramref name="id"/>, or −1.</summary>
     internal int IndexOf(ulong id) =>
         id < (ulong)_dense.Length ? _dense[id] - 1 : _sparse is not null && _sparse.TryGetValue(id, out var index) ? index : -1;
+
+    /// <summary>The hash of a number is otherwise the xor of its halves, and a file could choose all ids to have the same.</summary>
+    private sealed class SeededComparer : IEqualityComparer<ulong>
+    {
+        internal static readonly SeededComparer Instance = new();
+
+        public bool Equals(ulong x, ulong y) => x == y;
+
+        public int GetHashCode(ulong id) => HashCode.Combine(id >> 32, (uint)id);
+    }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
@@ -112,6 +113,21 @@ public sealed class PprofProfileTests
         encoder.Sample([.. Enumerable.Repeat(location, 50_000)], 1, 1);
 
         Assert.Contains("frames", Assert.Throws<ProfileFormatException>(() => Read(encoder.ToArray())).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Ids_chosen_to_collide_take_no_longer_than_others()
+    {
+        using var bytes = new MemoryStream();
+        bytes.Write(PprofEncoder.Heap().ToArray());
+        for (var id = 1L << 20; id < (1L << 20) + 200_000; id++)
+            bytes.Write(PprofEncoder.Field(5, PprofEncoder.Number(1, (id << 32) | id)));
+        var clock = Stopwatch.StartNew();
+
+        Assert.Equal(200_000, Read(bytes.ToArray()).FunctionCount);
+
+        // With a plain dictionary of numbers it is a minute.
+        Assert.InRange(clock.Elapsed.TotalSeconds, 0, 10);
     }
 
     [Fact]
