@@ -145,21 +145,39 @@ public sealed class S3StoreTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Endless_503s_end_as_unreachable_and_leave_no_upload_behind()
+    public async Task A_part_that_meets_too_many_503s_ends_the_upload_as_unreachable_and_leaves_nothing_behind()
     {
-        var store = OpenThroughProxy();
+        var store = OpenThroughProxy(Quick with { PartsInFlight = 1 });
         var file = SampleFile.Make(_folder, Large);
         // Slow, so that the trouble begins while parts are on their way.
         _proxy.Slow(20 * 1024 * 1024);
         var upload = store.PutAsync("heap", file.Path, file.Sha256, default);
         await Eventually.IsTrue(() => _proxy.Requests > 2, "parts on their way");
-        _proxy.AnswerUnavailable(8);
+        _proxy.AnswerUnavailable(Quick.Attempts);
 
         var failure = await Assert.ThrowsAsync<StoreException>(() => upload);
 
         Assert.Equal((Reasons.StoreUnreachable, true), (failure.Reason, failure.IsTransient));
         Assert.Empty(await _bucket.UnfinishedAsync());
         Assert.Empty(await _bucket.KeysAsync());
+    }
+
+    [Fact]
+    public async Task What_could_not_be_aborted_in_time_is_abandoned_later()
+    {
+        var store = OpenThroughProxy();
+        var file = SampleFile.Make(_folder, Large);
+        _proxy.Slow(20 * 1024 * 1024);
+        var upload = store.PutAsync("shop/one/heap", file.Path, file.Sha256, default);
+        await Eventually.IsTrue(() => _proxy.Requests > 2, "parts on their way");
+        _proxy.AnswerUnavailable(int.MaxValue);
+        await Assert.ThrowsAsync<StoreException>(() => upload);
+        Assert.Equal(["prod/shop/one/heap"], await _bucket.UnfinishedAsync());
+        _proxy.AnswerUnavailable(0);
+
+        await store.AbandonUnfinishedAsync("shop/one/", default);
+
+        Assert.Empty(await _bucket.UnfinishedAsync());
     }
 
     [Fact]
