@@ -1,5 +1,9 @@
+using System.Net;
+using Amazon;
 using Amazon.Runtime;
 using Amazon.Runtime.Credentials;
+using Amazon.RuntimeDependencies;
+using Amazon.SecurityToken;
 using Premortem.Contracts;
 
 namespace Premortem.Sidecar.Uploads;
@@ -13,6 +17,12 @@ namespace Premortem.Sidecar.Uploads;
 internal sealed class S3Credentials(string? folder, TimeSpan patience, IClientConfig? config = null) : AWSCredentials
 {
     private volatile AWSCredentials? _found;
+
+    // The SDK looks for the client of its web identity (IRSA) by reflection, which finds nothing in a native program.
+    static S3Credentials() => GlobalRuntimeDependencyRegistry.Instance.RegisterSecurityTokenServiceClient(
+        context => new AmazonSecurityTokenServiceClient(
+            new AnonymousAWSCredentials(),
+            context.SecurityTokenServiceClientContextData?.Region ?? RegionEndpoint.USEast1));
 
     public override ImmutableCredentials GetCredentials() => GetCredentialsAsync().GetAwaiter().GetResult();
 
@@ -67,6 +77,14 @@ internal sealed class S3Credentials(string? folder, TimeSpan patience, IClientCo
         {
             // On a thread of its own: parts of the chain wait for the network without being asynchronous.
             return await Task.Run(AskChainAsync).WaitAsync(patience, TimeProvider.System);
+        }
+        catch (AmazonClientException e) when (e.InnerException is AmazonServiceException refused)
+        {
+            throw new StoreException(
+                Reasons.AccessDenied,
+                $"the pod's role cannot be assumed ({(int)refused.StatusCode} {refused.ErrorCode}): check the role's trust policy and the service account's annotation",
+                isTransient: refused.StatusCode is 0 or >= HttpStatusCode.InternalServerError,
+                e);
         }
         catch (Exception e) when (e is AmazonClientException or AmazonServiceException or TimeoutException or InvalidOperationException)
         {

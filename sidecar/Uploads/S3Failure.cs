@@ -32,12 +32,12 @@ internal static class S3Failure
                 case SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain }:
                     return Because(Reasons.StoreUnreachable, "its name does not resolve: check spec.storage.s3.endpoint, and DNS", isTransient: true);
                 case SocketException refused:
-                    return Because(Reasons.StoreUnreachable, $"the connection failed ({refused.SocketErrorCode})", isTransient: true);
+                    return Because(Reasons.StoreUnreachable, $"the connection failed ({refused.SocketErrorCode}): if it goes on, check spec.storage.s3.endpoint and network policies", isTransient: true);
             }
         return error switch
         {
             OperationCanceledException or TimeoutException => Because(Reasons.StoreUnreachable, "it took nothing and said nothing for too long", isTransient: true),
-            HttpRequestException or IOException => Because(Reasons.StoreUnreachable, "the connection broke off", isTransient: true),
+            HttpRequestException or IOException => Because(Reasons.StoreUnreachable, "the connection broke off: if it goes on, check whether the endpoint's scheme has to be https", isTransient: true),
             AmazonServiceException or AmazonClientException => Because(Reasons.StoreRefused, error.Message, isTransient: false),
             _ => Because(Reasons.Unexpected, $"{error.GetType().Name}: {error.Message}", isTransient: false),
         };
