@@ -61,7 +61,7 @@ internal sealed class Pipeline : IDisposable
         _log = loggers.CreateLogger<Pipeline>();
         _finder = new TargetFinder(_proc, options.Scope, options.Policy.Spec.Containers);
         _probe = new TargetProbe(_proc, options.Policy.Spec, time, loggers.CreateLogger<TargetProbe>());
-        _records = new RecordWriter(time, loggers.CreateLogger<RecordWriter>());
+        _records = new RecordWriter(options.Policy.Spec, time, loggers.CreateLogger<RecordWriter>());
         _startedAt = time.GetTimestamp();
     }
 

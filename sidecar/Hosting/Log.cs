@@ -69,6 +69,9 @@ internal static partial class Log
     [LoggerMessage(502, LogLevel.Error, "{Container}: the capture for {Trigger} failed: {Reason}: {Detail}")]
     public static partial void CaptureFailed(ILogger logger, string container, string trigger, string reason, string detail);
 
+    [LoggerMessage(701, LogLevel.Warning, "{Container}: no table of {Type} in the report: {Detail}")]
+    public static partial void NoTable(ILogger logger, string container, string type, string detail);
+
     [LoggerMessage(600, LogLevel.Information, "Stored {Location}, {Bytes} bytes in {Milliseconds} ms")]
     public static partial void Stored(ILogger logger, string location, long bytes, long milliseconds);
 

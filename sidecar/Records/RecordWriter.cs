@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.Extensions.Logging;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
+using Premortem.Profiles.Report;
 using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Hosting;
 using Premortem.Sidecar.Memory;
@@ -11,7 +12,7 @@ using Premortem.Sidecar.Uploads;
 namespace Premortem.Sidecar.Records;
 
 /// <summary>Completes a capture: the outcome, the memory timeline, the report page, and the record itself.</summary>
-internal sealed class RecordWriter(TimeProvider time, ILogger<RecordWriter> log)
+internal sealed class RecordWriter(ProfilePolicySpec spec, TimeProvider time, ILogger<RecordWriter> log)
 {
     public ProcessSnapshot Processes { get; } = new(time);
 
@@ -27,14 +28,35 @@ internal sealed class RecordWriter(TimeProvider time, ILogger<RecordWriter> log)
                 using var csv = new StreamWriter(file, new UTF8Encoding(false), leaveOpen: true);
                 MemoryTimeline.WriteCsv(csv, samples, Events(capture.Record, end));
             });
-        capture.Complete(record => record with
+        var tables = ProfileTables.Read(capture, log);
+        var last = Last(capture.Record, end, capture.IsRecovered) with { Top = ProfileTables.TopOf(tables) };
+        Write(capture, Names.Report, file => ReportPage.Write(file, new ReportData
         {
-            Phase = PhaseOf(record),
-            Outcome = end?.Outcome ?? (capture.IsRecovered ? null : CaptureOutcome.Survived),
-            OutcomeReason = end?.Reason ?? (capture.IsRecovered ? "the sidecar was killed while it captured" : "the target was alive when the capture was completed"),
-            CompletedAt = time.GetUtcNow(),
-        });
+            Record = last,
+            Memory = [.. samples.Select(sample => new MemoryPoint(sample.At, sample.Reading.WorkingSetBytes, sample.Reading.UsageBytes, sample.Reading.LimitBytes, sample.CeilingBytes))],
+            Thresholds = Thresholds(last.Memory.CeilingBytes),
+            Tables = tables,
+        }));
+        capture.Complete(record => last with { Artifacts = record.Artifacts });
         Log.CaptureComplete(log, capture.Record.Target.Container, capture.Record.Id, capture.Record.Phase, capture.Record.Outcome, capture.Record.OutcomeReason);
+    }
+
+    private CaptureRecord Last(CaptureRecord record, TargetEnd? end, bool isRecovered) => record with
+    {
+        Phase = PhaseOf(record),
+        Outcome = end?.Outcome ?? (isRecovered ? null : CaptureOutcome.Survived),
+        OutcomeReason = end?.Reason
+            ?? (isRecovered ? "the sidecar was killed while it captured" : "the target was alive when the capture was completed"),
+        CompletedAt = time.GetUtcNow(),
+    };
+
+    private List<ThresholdLine> Thresholds(long? ceilingBytes)
+    {
+        var lines = new List<ThresholdLine>();
+        foreach (var trigger in spec.Triggers.OfType<MemoryUsageTrigger>())
+            if (trigger.Threshold.InBytes(ceilingBytes) is { } bytes)
+                lines.Add(new ThresholdLine($"{trigger.Name}: {trigger.Threshold}", bytes));
+        return lines;
     }
 
     /// <summary>Completed where every capture that was planned is there, Failed where none is, Partial in between.</summary>

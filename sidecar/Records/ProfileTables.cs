@@ -1,0 +1,56 @@
+using Microsoft.Extensions.Logging;
+using Premortem.Contracts;
+using Premortem.Contracts.Policies;
+using Premortem.Profiles;
+using Premortem.Profiles.Pprof;
+using Premortem.Profiles.Report;
+using Premortem.Sidecar.Hosting;
+using Premortem.Sidecar.Uploads;
+
+namespace Premortem.Sidecar.Records;
+
+/// <summary>The top tables of what was captured, for the report and the record.</summary>
+internal static class ProfileTables
+{
+    /// <summary>
+    /// A profile that is larger than this when unpacked is left to <c>premortem top</c>, on a machine with more room: here every byte
+    /// counts against the pod.
+    /// </summary>
+    internal const long MaxBytes = 24L << 20;
+
+    private const int MaxTop = 5;
+
+    private static readonly CaptureType[] Types = [CaptureType.Heap, CaptureType.Cpu];
+
+    public static IReadOnlyList<ReportTable> Read(SpooledCapture capture, ILogger log)
+    {
+        var tables = new List<ReportTable>();
+        foreach (var type in Types)
+        {
+            var key = ArtifactKeys.Of(type);
+            if (!capture.Record.Artifacts.Any(artifact => artifact.Key == key && artifact.IsComplete))
+                continue;
+            try
+            {
+                tables.Add(new ReportTable(type.ToString(), TopTable.Of(PprofProfile.ReadFile(capture.PathOf(key), MaxBytes))));
+            }
+            catch (Exception e) when (e is ProfileFormatException or IOException)
+            {
+                Log.NoTable(log, capture.Record.Target.Container, type.ToString(), e.Message);
+            }
+        }
+        return tables;
+    }
+
+    /// <summary>The functions that hold most of the heap themselves.</summary>
+    public static IReadOnlyList<TopEntry> TopOf(IReadOnlyList<ReportTable> tables)
+    {
+        if (tables.FirstOrDefault(table => table.Type == nameof(CaptureType.Heap))?.Table is not { Total: > 0 } heap)
+            return [];
+        return [.. heap.Rows
+            .Where(row => row.Flat > 0)
+            .OrderByDescending(row => row.Flat)
+            .Take(MaxTop)
+            .Select(row => new TopEntry(row.Name, row.Flat, Math.Round(row.Flat * 100.0 / heap.Total, 2)))];
+    }
+}
