@@ -21,6 +21,9 @@ internal sealed class Pipeline : IDisposable
     private static readonly TimeSpan ScanAnywayEvery = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan WarmEvery = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long after the start, and after the last capture, the code that was needed for it is let go of.</summary>
+    private static readonly TimeSpan TrimAfter = TimeSpan.FromSeconds(3);
+
     /// <summary>A restarted container is back within moments or after a back-off: it is looked for closely, then less so.</summary>
     private static readonly TimeSpan ScanWhileMissing = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan MissingAfter = TimeSpan.FromSeconds(30);
@@ -54,6 +57,7 @@ internal sealed class Pipeline : IDisposable
     private TimeSpan _scanAnywayAt;
     private TimeSpan _missingSince;
     private TimeSpan _warmedAt = -WarmEvery;
+    private TimeSpan? _trimAt = TrimAfter;
 
     public Pipeline(PipelineOptions options, Spool spool, HistoryFile history, Uploader uploader, ILoggerFactory loggers, TimeProvider time)
     {
@@ -138,6 +142,7 @@ internal sealed class Pipeline : IDisposable
             if (Interlocked.Exchange(ref _requests, 0) > 0)
                 foreach (var watch in _watches.Values.Where(watch => watch.Life is not null))
                     StartUnasked(watch, watch.Life!, Names.RequestedTrigger, "request", "a capture was requested", isLimited: false);
+            TrimWhenIdle();
             if (_scanDueAt > Elapsed || descriptors.Count > 0)
                 _waiter.Wait(descriptors, next > Elapsed ? next - Elapsed : TimeSpan.Zero);
         }
@@ -387,6 +392,17 @@ internal sealed class Pipeline : IDisposable
         {
             Log.HistoryNotKept(_log, e.Message);
         }
+    }
+
+    private void TrimWhenIdle()
+    {
+        foreach (var watch in _watches.Values)
+            if (watch.Sessions.Count > 0)
+                _trimAt = Elapsed + TrimAfter;
+        if (!(_trimAt <= Elapsed))
+            return;
+        _trimAt = null;
+        Footprint.Trim();
     }
 
     private static void Sweep(TargetWatch watch)

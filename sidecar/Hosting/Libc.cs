@@ -38,6 +38,9 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     public static partial int Ioctl(int fd, nuint request, void* argument);
 
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    public static partial int Madvise(void* address, nuint length, int advice);
+
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     private static partial long Syscall(long number, long a, long b);
 
