@@ -1,0 +1,39 @@
+# One target an image. Base images are arguments, so that the same file builds on other bases:
+#   docker build --target premortem-sidecar -t premortem-sidecar .
+ARG SDK_IMAGE=mcr.microsoft.com/dotnet/sdk:10.0-noble
+ARG SIDECAR_BASE=mcr.microsoft.com/dotnet/runtime-deps:10.0-noble-chiseled
+
+FROM ${SDK_IMAGE} AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends gcc libc6-dev zlib1g-dev ca-certificates \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+# The projects first: packages are fetched again only when a reference changed.
+COPY global.json Directory.Build.props Directory.Packages.props ./
+COPY eng/Native.props eng/BannedSymbols.txt eng/
+COPY contracts/*.csproj contracts/
+COPY profiles/*.csproj profiles/
+COPY sidecar/*.csproj sidecar/
+RUN dotnet restore sidecar -p:PublishAot=true --use-current-runtime
+COPY .editorconfig ./
+COPY contracts contracts
+COPY profiles profiles
+COPY sidecar sidecar
+ARG SOURCE_REVISION=
+RUN dotnet publish sidecar -c Release -o /out --use-current-runtime -p:SourceRevisionId=${SOURCE_REVISION} \
+ && mkdir -p /image/usr/bin /image/etc/ssl/certs \
+ && cp /out/premortem-sidecar /image/usr/bin/ \
+ && cp -L /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/
+
+# The native program and CA certificates, nothing else: no shell, no package manager. libc and libssl are the base's.
+FROM ${SIDECAR_BASE} AS premortem-sidecar
+ARG SOURCE_REVISION=
+LABEL org.opencontainers.image.title="premortem-sidecar" \
+      org.opencontainers.image.description="Captures profiles before the OOM killer destroys the evidence" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${SOURCE_REVISION}"
+COPY --from=build /image /
+# The operator runs it as the target's own user; this one stands where nobody says.
+USER 65532:65532
+ENTRYPOINT ["/usr/bin/premortem-sidecar"]
+CMD ["run", "--help"]
