@@ -127,6 +127,10 @@ public sealed record Artifact
     /// <summary>A word from <see cref="Reasons"/> that goes with <see cref="Error"/>.</summary>
     public string? Reason { get; init; }
 
+    /// <summary>Whether it was captured from the target, rather than written about the capture.</summary>
+    [JsonIgnore]
+    public bool IsCapture => Enum.TryParse<CaptureType>(Type, out _);
+
     [JsonIgnore]
     public bool IsComplete => Error is null && Sha256 is not null;
 }

@@ -51,7 +51,7 @@ internal sealed class MemoryChart
         // A limit far above the memory is told in words instead: drawn, it would press the memory flat.
         var shown = Math.Max(series.PeakBytes, series.Points.Max(point => point.UsageBytes));
         _highest = Math.Max(1, highest > Math.Max(shown, 1) * 8.0 ? (long)(shown * 1.3) : (long)(highest * 1.08));
-        _lanes = [.. record.Artifacts.Where(artifact => artifact.StartedAt is { } at && IsInside(at)).OrderBy(artifact => artifact.StartedAt).Take(MaxLanes)];
+        _lanes = [.. record.Artifacts.Where(artifact => artifact is { IsCapture: true, StartedAt: { } at } && IsInside(at)).OrderBy(artifact => artifact.StartedAt).Take(MaxLanes)];
     }
 
     private double Height => Bottom + (_lanes.Count > 0 ? (_lanes.Count * Lane) + 10 : 0) + 26;

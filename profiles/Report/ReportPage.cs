@@ -90,8 +90,9 @@ public static class ReportPage
     {
         var story = new StringBuilder();
         story.Append(CultureInfo.InvariantCulture, $"<b>{Html.Encode(record.Trigger.Name)}</b> fired at {Clock(record.Trigger.At)}: {Html.Encode(record.Trigger.Reason)}.");
-        var complete = record.Artifacts.Count(artifact => artifact.IsComplete);
-        story.Append(CultureInfo.InvariantCulture, $" {complete} of {record.Artifacts.Count} captures {(complete == 1 ? "is" : "are")} whole.");
+        var captures = record.Artifacts.Where(artifact => artifact.IsCapture).ToList();
+        var complete = captures.Count(artifact => artifact.IsComplete);
+        story.Append(CultureInfo.InvariantCulture, $" {complete} of {captures.Count} captures {(complete == 1 ? "is" : "are")} whole.");
         if (record.DiedAt is { } died)
             story.Append(CultureInfo.InvariantCulture, $" The target ended {Took(died - record.Trigger.At)} after the trigger");
         else if (record.Outcome == CaptureOutcome.Survived)

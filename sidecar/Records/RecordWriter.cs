@@ -62,7 +62,7 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, TimeProvider time, IL
     /// <summary>Completed where every capture that was planned is there, Failed where none is, Partial in between.</summary>
     private static CapturePhase PhaseOf(CaptureRecord record)
     {
-        var planned = record.Artifacts.Where(artifact => Enum.TryParse<CaptureType>(artifact.Type, out _)).ToList();
+        var planned = record.Artifacts.Where(artifact => artifact.IsCapture).ToList();
         var profiles = planned.Where(artifact => artifact.Type != nameof(CaptureType.Process)).ToList();
         if (profiles.All(artifact => !artifact.IsComplete))
             return planned.Any(artifact => artifact.IsComplete) ? CapturePhase.Partial : CapturePhase.Failed;
