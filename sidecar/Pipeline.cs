@@ -82,13 +82,13 @@ internal sealed class Pipeline : IDisposable
             Log.Recovered(_log, _spool.Captures.Count);
         var uploads = Task.Run(() => _uploader.RunAsync(draining.Token, hardStop.Token));
 
-        await Task.Factory.StartNew(Loop, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await OnThreadOfItsOwn(Loop);
 
         Log.Stopping(_log, _isStopping ? "asked to" : "nothing is left to watch", _options.GracePeriod.TotalSeconds);
         hardStop.CancelAfter(_options.GracePeriod);
         _stopCaptures.CancelAfter(_options.GracePeriod * CaptureShareOfGrace);
         await _stopping.CancelAsync();
-        await Task.WhenAll(_watches.Values.SelectMany(watch => watch.Sessions).Select(session => session.Run));
+        await OnThreadOfItsOwn(Finish);
         await draining.CancelAsync();
         await uploads;
         return _spool.Captures.Count;
@@ -116,6 +116,33 @@ internal sealed class Pipeline : IDisposable
         _waiter.Dispose();
         _stopping.Dispose();
         _stopCaptures.Dispose();
+    }
+
+    private static Task OnThreadOfItsOwn(Action work) =>
+        Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    /// <summary>
+    /// Until every capture is complete, what becomes of its target is still noticed: at the end of a pod, the target ends too. No
+    /// trigger is asked any more.
+    /// </summary>
+    private void Finish()
+    {
+        var descriptors = new List<int>();
+        while (_watches.Values.Any(watch => watch.Sessions.Exists(session => !session.Run.IsCompleted)))
+        {
+            descriptors.Clear();
+            foreach (var watch in _watches.Values)
+            {
+                if (watch.Life is { } ending && Waiter.IsReadable(ending.Process.Descriptor))
+                    End(watch, ending);
+                if (watch.Life is not { } life)
+                    continue;
+                if (watch.Memory!.TryRead(out var reading))
+                    watch.Timeline.Add(new MemorySample(_time.GetUtcNow(), Elapsed, reading, Ceiling(reading)));
+                descriptors.Add(life.Process.Descriptor);
+            }
+            _waiter.Wait(descriptors, TargetWatch.LongestWhileCapturing);
+        }
     }
 
     private void Loop()
@@ -158,10 +185,13 @@ internal sealed class Pipeline : IDisposable
         _scanDueAt = now + (isMissing && now - _missingSince < MissingAfter ? ScanWhileMissing : ScanEvery);
         // While no process was born there is nothing new, unless one was moved into the cgroup.
         var lastPid = _proc.LastPid();
-        if (lastPid == _lastPid && lastPid is not null && now < _scanAnywayAt)
+        if (lastPid == _lastPid && lastPid is not null && now < _scanAnywayAt && _finder.IsSettled)
             return true;
         (_lastPid, _scanAnywayAt) = (lastPid, now + ScanAnywayEvery);
 
+        // The number of a process that has ended may be another's by now.
+        if (_options.Scope is TargetScope.Process && _watches.Count > 0 && _watches.Values.All(watch => watch.Life is null))
+            return false;
         var found = _finder.Find();
         foreach (var target in found)
         {
@@ -175,7 +205,7 @@ internal sealed class Pipeline : IDisposable
         }
         return _options.Scope switch
         {
-            TargetScope.Process => found.Count > 0 || _watches.Count == 0 || _watches.Values.Any(watch => watch.Life is not null),
+            TargetScope.Process => found.Count > 0 || _watches.Values.Any(watch => watch.Life is not null),
             TargetScope.Cgroup cgroup => Directory.Exists(cgroup.Directory),
             _ => true,
         };
@@ -191,6 +221,12 @@ internal sealed class Pipeline : IDisposable
             return;
         if (_proc.Stat(process.Pid) is not { } stat || ProcessHandle.TryOpen(_proc, process.Pid) is not { } handle)
             return;
+        // The shell around a program that died is no new life of it, and its end no further crash.
+        if (watch.Life is null && process.Runtime is null && stat.StartTicks <= watch.EndedStartTicks)
+        {
+            handle.Dispose();
+            return;
+        }
         var isNewLife = watch.Life is null;
         var identity = new TargetIdentity
         {
@@ -206,6 +242,7 @@ internal sealed class Pipeline : IDisposable
         var source = SourceFor(watch, target);
         var previous = watch.Life;
         watch.Begin(life, source, target.Cgroup?.Id, isNewLife);
+        previous?.Replace();
         previous?.Dispose();
         source.TryRead(out var reading);
         var limit = Ceiling(reading);
@@ -232,18 +269,31 @@ internal sealed class Pipeline : IDisposable
         return new ProcMemory(_proc.Root, () => watch.Pids);
     }
 
-    /// <summary>The process whose profiles are worth most: the largest Go program, else the largest of all.</summary>
+    /// <summary>
+    /// The process whose profiles are worth most: the largest Go program, else the one that the container was started with. A shell's
+    /// helpers come and go, and are not the container's lives; a child that outweighs it by far is what it was started for.
+    /// </summary>
     private (int Pid, RuntimeIdentity? Runtime)? MainProcess(IReadOnlyList<int> pids)
     {
         const int most = 16;
+        const long worthWhile = 16 << 20;
         var largest = pids
             .Select(pid => (Pid: pid, Stat: _proc.Stat(pid)))
             .Where(process => process.Stat is { State: not ('Z' or 'X') })
             .OrderByDescending(process => process.Stat!.ResidentBytes)
             .Take(most)
-            .Select(process => (process.Pid, _probe.Identify(process.Pid).Runtime))
+            .Select(process => (process.Pid, Stat: process.Stat!, _probe.Identify(process.Pid).Runtime))
             .ToList();
-        return largest.Count == 0 ? null : largest.Find(process => process.Runtime is not null) is { Pid: > 0 } go ? go : largest[0];
+        if (largest.Count == 0)
+            return null;
+        var main = largest.Find(process => process.Runtime is not null);
+        if (main.Pid == 0)
+        {
+            main = largest.MinBy(process => (process.Stat.StartTicks, process.Pid));
+            if (largest[0].Stat.ResidentBytes >= Math.Max(worthWhile, 2 * main.Stat.ResidentBytes))
+                main = largest[0];
+        }
+        return (main.Pid, main.Runtime);
     }
 
     private void Sample(TargetWatch watch, TargetLife life)
@@ -358,7 +408,7 @@ internal sealed class Pipeline : IDisposable
 
     private void Start(TargetWatch watch, TargetLife life, FiredTrigger fired)
     {
-        var history = watch.Engine.History;
+        _history.Note(watch.Key, watch.Engine.History);
         if (watch.Sessions.Find(session => session.Session.Life == life && !session.Session.Captured.IsCompleted) is { Session: { } active })
         {
             active.Join(fired);
@@ -376,17 +426,17 @@ internal sealed class Pipeline : IDisposable
         _ = Watched(
             () =>
             {
-                Keep(watch.Key, history);
+                WriteHistory();
                 return Task.CompletedTask;
             },
             "keeping the triggers' history");
     }
 
-    private void Keep(string key, TriggerHistory history)
+    private void WriteHistory()
     {
         try
         {
-            _history.Keep(key, history);
+            _history.Write();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,3 +1,3 @@
 using Premortem.Sidecar.Hosting;
 
-return await SidecarCommands.Create().Parse(args).InvokeAsync();
+return await SidecarCommands.RunAsync(args);

@@ -39,14 +39,8 @@ internal static partial class Log
     [LoggerMessage(205, LogLevel.Warning, "{Container}: no limit: shares of the limit and timeToLimit cannot fire; give a limit to the container, or --memory-limit")]
     public static partial void NoLimit(ILogger logger, string container);
 
-    [LoggerMessage(206, LogLevel.Information, "{Container}: gone")]
-    public static partial void TargetGone(ILogger logger, string container);
-
     [LoggerMessage(300, LogLevel.Information, "{Container}: {Used} of {Ceiling} ({Percent} %), {Growth}/s, ceiling in {TimeLeft}")]
     public static partial void MemoryAt(ILogger logger, string container, string used, string ceiling, int percent, string growth, string timeLeft);
-
-    [LoggerMessage(301, LogLevel.Warning, "{Container}: memory can no longer be read from {Source}")]
-    public static partial void MemoryUnreadable(ILogger logger, string container, string source);
 
     [LoggerMessage(400, LogLevel.Warning, "{Container}: trigger {Trigger} fired: {Reason}")]
     public static partial void Fired(ILogger logger, string container, string trigger, string reason);

@@ -181,7 +181,7 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
 
     private string? MissingTarget() => scope switch
     {
-        TargetScope.Process process when !Directory.Exists($"/proc/{process.Pid}") => $"--pid {process.Pid}: there is no such process",
+        TargetScope.Process process when new ProcFs().Stat(process.Pid) is null or { State: 'Z' or 'X' } => $"--pid {process.Pid}: there is no such process",
         TargetScope.Cgroup cgroup when !Directory.Exists(cgroup.Directory) => $"--cgroup {cgroup.Directory}: there is no such directory",
         TargetScope.Cgroup cgroup when !File.Exists(Path.Combine(cgroup.Directory, "cgroup.procs")) => $"--cgroup {cgroup.Directory}: is no cgroup: it has no cgroup.procs",
         _ => null,

@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using Premortem.Contracts;
 using Premortem.Sidecar.Targets;
 using Serilog.Events;
@@ -10,6 +12,22 @@ namespace Premortem.Sidecar.Hosting;
 internal static class SidecarCommands
 {
     private const string PodSpool = "/var/lib/premortem/spool";
+
+    /// <summary>Does what the arguments say, and returns one of the <see cref="ExitCodes"/>.</summary>
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        var parsed = Create().Parse(arguments);
+        if (parsed.Action is not ParseErrorAction)
+            return await parsed.InvokeAsync(new InvocationConfiguration
+            {
+                // It would end the program two seconds after a SIGTERM, whatever is still in flight; the grace period is ours to keep.
+                ProcessTerminationTimeout = null,
+            });
+        foreach (var error in parsed.Errors)
+            await Console.Error.WriteLineAsync($"premortem-sidecar: {error.Message}");
+        await Console.Error.WriteLineAsync("premortem-sidecar: 'premortem-sidecar run --help' says what there is");
+        return ExitCodes.Usage;
+    }
 
     public static RootCommand Create()
     {
@@ -40,7 +58,7 @@ internal static class SidecarCommands
         var dryRun = new Option<bool>("--dry-run") { Description = "Say what is found, what would be done and why, and end" };
         var format = new Option<LogFormat>("--log-format") { Description = "Auto: text at a terminal, JSON elsewhere", DefaultValueFactory = _ => LogFormat.Auto };
         var level = new Option<LogEventLevel>("--log-level") { Description = "The least level that is logged", DefaultValueFactory = _ => LogEventLevel.Information };
-        pid.Validators.Add(result => Check(result, result.GetValueOrDefault<int?>() is null or > 0, "--pid has to be a process id"));
+        pid.Validators.Add(result => Check(result, result.Tokens is not [var token] || (int.TryParse(token.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0), "--pid has to be a process id"));
         limit.Validators.Add(result => Check(result, result.GetValueOrDefault<string?>() is null || Quantity.TryParse(result.GetValueOrDefault<string>()!, out _), "--memory-limit has to be a quantity like 256Mi"));
         grace.Validators.Add(result => Check(result, Durations.TryParse(result.GetValueOrDefault<string>() ?? "", out _), "--grace-period has to be a duration like 25s"));
 
@@ -50,7 +68,7 @@ internal static class SidecarCommands
         };
         run.Validators.Add(result =>
         {
-            var scopes = (result.GetValue(pid) is null ? 0 : 1) + (result.GetValue(cgroup) is null ? 0 : 1) + (result.GetValue(pod) ? 1 : 0);
+            var scopes = new Option[] { pid, cgroup, pod }.Count(option => result.GetResult(option) is { Implicit: false });
             if (scopes != 1)
                 result.AddError("give exactly one of --pid N, --cgroup DIR and --pod");
         });

@@ -31,7 +31,9 @@ internal sealed unsafe class ProcessHandle : IDisposable
     }
 
     /// <summary>How it ended, or null where the kernel does not tell: it is asked of a process that has ended.</summary>
-    public ExitStatus? ReadExit() => FromPidfd() ?? _proc.ZombieExit(Pid);
+    public ExitStatus? ReadExit() =>
+        // The pidfd tells once the process was waited for, the zombie before: between the two looks it may be.
+        FromPidfd() ?? _proc.ZombieExit(Pid) ?? FromPidfd();
 
     public void Dispose()
     {

@@ -3,12 +3,20 @@ using Premortem.Contracts;
 
 namespace Premortem.Sidecar.Targets;
 
-/// <summary>Finds the targets of a scope. A process is looked at once in its life: what is known of it is kept until it is gone.</summary>
+/// <summary>
+/// Finds the targets of a scope. In a pod a process is looked at in its first moments, while it may still be joining its container's
+/// cgroup and becoming its program; from then on what is known of it is kept until it is gone.
+/// </summary>
 internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList<string> containers)
 {
     private const int MaxCgroups = 1_000;
 
+    private const long SettlesWithinMilliseconds = 3_000;
+
     private readonly Dictionary<int, Member> _members = [];
+
+    /// <summary>Whether nothing that was found may still turn out to be something else; until then it is worth looking again.</summary>
+    public bool IsSettled { get; private set; } = true;
 
     /// <summary>What is there now.</summary>
     public IReadOnlyList<FoundTarget> Find() => scope switch
@@ -23,7 +31,7 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
         if (proc.Stat(pid) is not { State: not ('Z' or 'X') } stat)
             return [];
         if (!_members.TryGetValue(pid, out var member))
-            _members[pid] = member = new Member(Named(pid, stat), CgroupLocation.Of(proc, pid), IsProvisional: false);
+            _members[pid] = member = new Member(Named(pid, stat), CgroupLocation.Of(proc, pid), stat.Name, "", Environment.TickCount64);
         return [new FoundTarget($"pid-{pid}", member.Container, [pid], member.Location)];
     }
 
@@ -57,14 +65,22 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
     {
         var own = CgroupLocation.IdOf(proc, Environment.ProcessId)?.Path;
         var alive = new HashSet<int>();
+        var isSettled = true;
         foreach (var pid in proc.Pids())
         {
             alive.Add(pid);
-            if (_members.TryGetValue(pid, out var known) && !known.IsProvisional)
+            if (pid == Environment.ProcessId)
                 continue;
-            if (pid != Environment.ProcessId && Describe(pid, own) is { } member)
-                _members[pid] = member;
+            var isKnown = _members.TryGetValue(pid, out var known);
+            if (isKnown && Environment.TickCount64 - known!.SeenAt > SettlesWithinMilliseconds)
+                continue;
+            if (proc.Stat(pid) is not { } stat || CgroupLocation.IdOf(proc, pid) is not { } id)
+                continue;
+            isSettled = false;
+            if (!isKnown || known!.Name != stat.Name || known.CgroupId != id.Path)
+                _members[pid] = Describe(pid, stat, id.Path, own, isKnown ? known!.SeenAt : Environment.TickCount64);
         }
+        IsSettled = isSettled;
         foreach (var gone in _members.Keys.Where(pid => !alive.Contains(pid)).ToList())
             _members.Remove(gone);
 
@@ -86,16 +102,15 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
         return targets;
     }
 
-    private Member? Describe(int pid, string? own)
+    private Member Describe(int pid, ProcessStat stat, string cgroupId, string? own, long seenAt)
     {
-        if (proc.Stat(pid) is not { } stat || CgroupLocation.IdOf(proc, pid) is not { } id)
-            return null;
+        // Where the host's own processes are seen, process 2 is the parent of the kernel's threads; in a pod it may be anybody.
+        var isKernels = (pid == 2 || stat.ParentPid == 2) && proc.Stat(2) is { Name: "kthreadd" };
         // The pod's sandbox, this sidecar's own container, and kernel threads are nobody's targets.
-        if (id.Path == own || stat.Name == "pause" || stat.State is 'Z' or 'X' || stat.ParentPid == 2 || pid == 2)
-            return new Member("", null, IsProvisional: false);
-        // Between fork and exec a process is still its parent by name.
-        var isProvisional = proc.Executable(pid) is null;
-        return new Member(Named(pid, stat), CgroupLocation.Of(proc, pid), isProvisional);
+        var isNobodys = cgroupId == own || stat.Name == "pause" || stat.State is 'Z' or 'X' || isKernels;
+        return isNobodys
+            ? new Member("", null, stat.Name, cgroupId, seenAt)
+            : new Member(Named(pid, stat), CgroupLocation.Of(proc, pid), stat.Name, cgroupId, seenAt);
     }
 
     private string Named(int pid, ProcessStat stat) =>
@@ -110,5 +125,7 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
         return top;
     }
 
-    private sealed record Member(string Container, CgroupLocation? Location, bool IsProvisional);
+    /// <param name="Name">What the process was called when it was looked at: an <c>exec</c> changes it.</param>
+    /// <param name="SeenAt">When it was first seen, in milliseconds of the system's tick count.</param>
+    private sealed record Member(string Container, CgroupLocation? Location, string Name, string CgroupId, long SeenAt);
 }

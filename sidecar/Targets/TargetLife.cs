@@ -10,6 +10,7 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
     private volatile TargetIdentity _identity = identity;
     private volatile PprofClient? _pprof;
     private volatile PprofSearch.NotFound? _problem;
+    private volatile bool _isReplaced;
 
     public ProcessHandle Process { get; } = process;
 
@@ -34,6 +35,11 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
     public void Miss(PprofSearch.NotFound problem) => _problem = problem;
 
     public void End(TargetEnd end) => _ended.TrySetResult(end);
+
+    /// <summary>Whether another process of the target is watched in its place: nobody will say how this one ends.</summary>
+    public bool IsReplaced => _isReplaced;
+
+    public void Replace() => _isReplaced = true;
 
     public void Dispose()
     {

@@ -33,7 +33,7 @@ internal sealed class TargetProbe(ProcFs proc, ProfilePolicySpec spec, TimeProvi
         var container = life.Identity.Container;
         var started = time.GetTimestamp();
         string? said = null;
-        for (var retry = FirstRetry; !life.HasEnded; retry = retry * 2 < LongestRetry ? retry * 2 : LongestRetry)
+        for (var retry = FirstRetry; !life.HasEnded && !life.IsReplaced; retry = retry * 2 < LongestRetry ? retry * 2 : LongestRetry)
         {
             // Asked anew each time: between fork and exec a process is not yet what it will be.
             var (executable, runtime) = Identify(life.Process.Pid);

@@ -9,7 +9,7 @@ namespace Premortem.Sidecar.Targets;
 internal sealed class TargetWatch(string key, string container, TriggerEngine engine) : IDisposable
 {
     /// <summary>While something is captured, and while it is awaited whether the target survives, the timeline is kept this fine.</summary>
-    private static readonly TimeSpan LongestWhileCapturing = TimeSpan.FromMilliseconds(50);
+    internal static readonly TimeSpan LongestWhileCapturing = TimeSpan.FromMilliseconds(50);
 
     private readonly SamplingRate _rate = new();
 
@@ -31,6 +31,9 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
     public TargetLife? Life { get; private set; }
 
     public int Incarnation { get; private set; }
+
+    /// <summary>When the main process that ended last had started.</summary>
+    public long? EndedStartTicks { get; private set; }
 
     public MemorySample? Last { get; private set; }
 
@@ -69,7 +72,7 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
     }
 
     /// <summary>The life is over. What captures still hold of it is disposed of when they are done.</summary>
-    public void End() => Life = null;
+    public void End() => (EndedStartTicks, Life) = (Life?.StartTicks, null);
 
     public long? ReadOomKills() => Memory is CgroupMemory cgroup ? cgroup.ReadOomKills() : null;
 

@@ -41,6 +41,9 @@ internal sealed class GrowthTrend
             (_climbStart, _trough, _peak) = (elapsed, bytes, bytes);
         if (bytes > _peak)
             _peak = bytes;
+        // Standing at the foot of a climb is not climbing, however long.
+        if (_peak <= _trough + dropBytes)
+            _climbStart = elapsed;
         if (bytes < _peak - dropBytes)
         {
             if (_peak >= _toothPeak || elapsed - _toothAt > ToothMemory)

@@ -7,6 +7,7 @@ namespace Premortem.Sidecar.Triggers;
 internal sealed class HistoryFile(string path)
 {
     private readonly Lock _lock = new();
+    private readonly Lock _writing = new();
     private readonly Dictionary<string, TriggerHistory> _histories = Read(path);
 
     public TriggerHistory For(string target)
@@ -15,13 +16,23 @@ internal sealed class HistoryFile(string path)
             return _histories.GetValueOrDefault(target, TriggerHistory.Empty);
     }
 
-    /// <exception cref="IOException">It could not be written; what it said before still stands.</exception>
-    public void Keep(string target, TriggerHistory history)
+    /// <summary>Takes note in memory; never waits for the disk.</summary>
+    public void Note(string target, TriggerHistory history)
     {
         lock (_lock)
-        {
             _histories[target] = history;
-            DurableFile.Replace(path, JsonSerializer.SerializeToUtf8Bytes(_histories, TriggerHistoryJson.Default.DictionaryStringTriggerHistory), durable: false);
+    }
+
+    /// <summary>Writes what was noted last, whichever thread comes first.</summary>
+    /// <exception cref="IOException">It could not be written; what the file said before still stands.</exception>
+    public void Write()
+    {
+        lock (_writing)
+        {
+            byte[] content;
+            lock (_lock)
+                content = JsonSerializer.SerializeToUtf8Bytes(_histories, TriggerHistoryJson.Default.DictionaryStringTriggerHistory);
+            DurableFile.Replace(path, content, durable: false);
         }
     }
 
@@ -31,7 +42,7 @@ internal sealed class HistoryFile(string path)
         {
             return JsonSerializer.Deserialize(File.ReadAllBytes(path), TriggerHistoryJson.Default.DictionaryStringTriggerHistory) ?? [];
         }
-        catch (Exception e) when (e is IOException or JsonException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
             // None yet, or a damaged one: to capture once more is better than not at all.
             return [];

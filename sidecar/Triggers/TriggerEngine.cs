@@ -20,6 +20,9 @@ internal sealed class TriggerEngine
     /// <summary>A climb that would meet the ceiling this soon is believed at once: a profile takes tens of milliseconds, CPU seconds.</summary>
     internal static readonly TimeSpan Urgent = TimeSpan.FromSeconds(1.5);
 
+    /// <summary>Less than this share of the steady growth, over the last second, is none.</summary>
+    private const double StandingStill = 0.1;
+
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
 
     private readonly CaptureLimits _limits;
@@ -129,13 +132,13 @@ internal sealed class TriggerEngine
         {
             // One sample alone is not believed, be `for` zero: the kernel's statistics lag behind its usage.
             rule.AboveSince = sample.Elapsed;
-            return TimeToCeiling < Urgent ? Told("the ceiling is only {0} away", TimeToCeiling.Value) : null;
+            return IsCeilingWithin(Urgent, sample) ? Told("the ceiling is only {0} away", TimeToCeiling!.Value) : null;
         }
         var held = sample.Elapsed - since;
         if (held >= trigger.For)
             return Told(trigger.For > TimeSpan.Zero ? "for {0}" : "", held);
         // Waiting out `for` would be waiting for the kill.
-        return TimeToCeiling is { } left && left < trigger.For - held + Urgent ? Told("the ceiling is only {0} away", left) : null;
+        return IsCeilingWithin(trigger.For - held + Urgent, sample) ? Told("the ceiling is only {0} away", TimeToCeiling!.Value) : null;
 
         string Told(string more, TimeSpan time)
         {
@@ -145,6 +148,10 @@ internal sealed class TriggerEngine
             return more.Length == 0 ? text : $"{text}, {string.Format(CultureInfo.InvariantCulture, more, Rounded(time))}";
         }
     }
+
+    /// <summary>Page cache that has just been charged looks like growth until the statistics follow: what there is has to be a danger, too.</summary>
+    private bool IsCeilingWithin(TimeSpan time, in MemorySample sample) =>
+        TimeToCeiling < time && sample.Reading.UnreclaimableBytes >= sample.CeilingBytes * LeastUsageForPrediction;
 
     private string? TimeToLimit(TimeToLimitTrigger trigger, in MemorySample sample)
     {
@@ -158,6 +165,9 @@ internal sealed class TriggerEngine
         var steadyLeft = TimeLeft(sample, ceiling, _trend.BytesPerSecond(window));
         var urgent = spikeLeft < Urgent && spikeLeft < trigger.Within;
         if (!urgent && !(steadyLeft <= trigger.Within))
+            return null;
+        // A heap that has reached its size stands still at once, and the slope over a longer time notices late.
+        if (!urgent && _trend.BytesPerSecond(TimeSpan.FromSeconds(1)) * steadyLeft!.Value.TotalSeconds < (ceiling - used) * StandingStill)
             return null;
         var nearTheEnd = used >= ceiling * NearTheEnd;
         if (_trend.LastPeakBytes > 0)

@@ -11,6 +11,9 @@ internal sealed class Spool
 {
     internal const string EntryFile = "capture.json";
 
+    /// <summary>Room for records and manifests on a disk that is full: what is whole must be able to leave it.</summary>
+    private const int ReserveBytes = 256 * 1024;
+
     private readonly string _directory;
     private readonly Dictionary<string, SpooledCapture> _captures = [];
     private readonly Lock _lock = new();
@@ -41,12 +44,15 @@ internal sealed class Spool
             if (spool.Recover(folder) is { } problem)
                 bad.Add(problem);
         unreadable = bad;
+        spool.MakeReserve();
         return spool;
     }
 
     private string CapturesDirectory => Path.Combine(_directory, "captures");
 
     private string TrashDirectory => Path.Combine(_directory, "trash");
+
+    private string ReserveFile => Path.Combine(_directory, "reserve");
 
     /// <summary>The captures that are not wholly stored, oldest first.</summary>
     public IReadOnlyList<SpooledCapture> Captures
@@ -67,7 +73,15 @@ internal sealed class Spool
             Directory.CreateDirectory(folder);
             var capture = new SpooledCapture(this, folder, new SpoolEntry { Record = record });
             // A trigger has fired and time is short: the disk is waited for when there is something to lose.
-            capture.Save(durable: false);
+            try
+            {
+                capture.Save(durable: false);
+            }
+            catch (SpoolException)
+            {
+                Directory.Delete(folder, recursive: true);
+                throw;
+            }
             lock (_lock)
                 _captures.Add(record.Id, capture);
             return capture;
@@ -84,6 +98,20 @@ internal sealed class Spool
     internal static SpoolException Failed(Exception e) => e is IOException io && DurableFile.IsDiskFull(io)
         ? new SpoolException(Reasons.DiskFull, "the disk of the spool is full", e)
         : new SpoolException(Reasons.Unexpected, $"the spool cannot be written: {e.Message}", e);
+
+    /// <summary>Writes a record or a manifest, on a full disk with the room that was kept for it.</summary>
+    internal void Write(string path, byte[] content, bool durable)
+    {
+        try
+        {
+            DurableFile.Replace(path, content, durable);
+        }
+        catch (IOException e) when (DurableFile.IsDiskFull(e) && File.Exists(ReserveFile))
+        {
+            File.Delete(ReserveFile);
+            DurableFile.Replace(path, content, durable);
+        }
+    }
 
     internal string TrashFor(string id) => Path.Combine(TrashDirectory, id);
 
@@ -105,6 +133,21 @@ internal sealed class Spool
             if (!_captures.Remove(capture.Record.Id))
                 return;
         Release(capture.Record.Artifacts.Where(artifact => artifact.IsComplete).Sum(artifact => artifact.Bytes));
+        MakeReserve();
+    }
+
+    private void MakeReserve()
+    {
+        try
+        {
+            if (!File.Exists(ReserveFile))
+                DurableFile.Replace(ReserveFile, new byte[ReserveBytes], durable: false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Without it a full disk is waited for; it is made when a capture has left.
+            File.Delete(ReserveFile + ".tmp");
+        }
     }
 
     private string? Recover(string folder)

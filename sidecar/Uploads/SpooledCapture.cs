@@ -62,7 +62,7 @@ internal sealed class SpooledCapture
     {
         var content = JsonSerializer.SerializeToUtf8Bytes(Record, ContractsJson.Default.CaptureRecord);
         var path = PathOf(Names.Manifest);
-        DurableFile.Replace(path, content, durable: true);
+        _spool.Write(path, content, durable: true);
         return (path, Convert.ToHexStringLower(SHA256.HashData(content)));
     }
 
@@ -76,12 +76,12 @@ internal sealed class SpooledCapture
         _spool.Remove(this);
     }
 
-    /// <exception cref="SpoolException">It could not be written; what it said before still stands.</exception>
+    /// <exception cref="SpoolException">It could not be written; the file still says what it said before.</exception>
     internal void Save(bool durable)
     {
         try
         {
-            DurableFile.Replace(PathOf(Spool.EntryFile), JsonSerializer.SerializeToUtf8Bytes(_entry, SpoolJson.Default.SpoolEntry), durable);
+            _spool.Write(PathOf(Spool.EntryFile), JsonSerializer.SerializeToUtf8Bytes(_entry, SpoolJson.Default.SpoolEntry), durable);
         }
         catch (Exception e) when (e is (IOException and not SpoolException) or UnauthorizedAccessException)
         {
@@ -135,7 +135,15 @@ internal sealed class SpooledCapture
         lock (_lock)
         {
             Volatile.Write(ref _entry, change(_entry));
-            Save(durable);
+            try
+            {
+                Save(durable);
+            }
+            catch (SpoolException)
+            {
+                // A full disk must not end the capture. In this life the record stands, and the next change writes all of it; should the
+                // sidecar be killed before, the next one takes in the files that are there.
+            }
         }
     }
 }

@@ -68,13 +68,20 @@ internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider t
     private async Task<bool> StoreAllAsync(CancellationToken ct)
     {
         // Newest first: its pod is dying now, what waits from before has waited already.
+        var isAll = true;
         foreach (var capture in spool.Captures.Reverse())
-            if (!await StoreAsync(capture, ct))
-                return false;
-        return true;
+            switch (await StoreAsync(capture, ct))
+            {
+                case Round.StoreFailed:
+                    return false;
+                case Round.CaptureFailed:
+                    isAll = false;
+                    break;
+            }
+        return isAll;
     }
 
-    private async Task<bool> StoreAsync(SpooledCapture capture, CancellationToken ct)
+    private async Task<Round> StoreAsync(SpooledCapture capture, CancellationToken ct)
     {
         var folder = capture.Record.Folder;
         try
@@ -97,26 +104,39 @@ internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider t
                 capture.Remove();
                 Log.CaptureStored(log, capture.Record.Id, store.Locate(folder), capture.Record.Phase);
             }
-            return true;
+            return Round.Done;
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
-            return false;
+            return Round.StoreFailed;
         }
         catch (StoreException e)
         {
             Log.StoreFailed(log, capture.Record.Id, e.Reason, e.Message);
-            return false;
+            // What will pass is the store's trouble and everybody's; what will not may be this capture's alone.
+            return e.IsTransient ? Round.StoreFailed : Round.CaptureFailed;
         }
         catch (SpoolException e)
         {
             Log.StoreFailed(log, capture.Record.Id, e.Reason, e.Message);
-            return false;
+            return Round.CaptureFailed;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Log.StoreFailed(log, capture.Record.Id, Reasons.Unexpected, e.Message);
-            return false;
+            return Round.CaptureFailed;
         }
+    }
+
+    /// <summary>How one capture's turn ended.</summary>
+    private enum Round
+    {
+        Done,
+
+        /// <summary>This one has to wait; others may go.</summary>
+        CaptureFailed,
+
+        /// <summary>No other would fare better now.</summary>
+        StoreFailed,
     }
 }
