@@ -77,6 +77,37 @@ func grow(rate, limit int) {
 	}
 }
 
+// left and right call one another as the bits of path say, so that 2^depth places of the program keep a block each.
+//
+//go:noinline
+func left(path, depth, bytes int) {
+	if depth == 0 {
+		MemoryIntensiveFunc(bytes)
+	} else if path&1 == 0 {
+		left(path>>1, depth-1, bytes)
+	} else {
+		right(path>>1, depth-1, bytes)
+	}
+}
+
+//go:noinline
+func right(path, depth, bytes int) {
+	if depth == 0 {
+		MemoryIntensiveFunc(bytes)
+	} else if path&1 == 0 {
+		left(path>>1, depth-1, bytes)
+	} else {
+		right(path>>1, depth-1, bytes)
+	}
+}
+
+// stacks keeps size bytes, split evenly among 2^depth call stacks.
+func stacks(size, depth int) {
+	for path := 0; path < 1<<depth; path++ {
+		left(path, depth, size>>depth)
+	}
+}
+
 // sawtooth fills and frees without leaking.
 func sawtooth(rate, height int) {
 	for {
@@ -125,14 +156,17 @@ func selfSigned() tls.Certificate {
 func main() {
 	addr := flag.String("addr", "127.0.0.1:6060", "where net/http/pprof is served; port 0 takes a free one")
 	useTLS := flag.Bool("tls", false, "serve it under HTTPS with a certificate of its own")
-	mode := flag.String("mode", "leak", "leak | hold | sawtooth | pagecache | crash")
+	mode := flag.String("mode", "leak", "leak | hold | stacks | sawtooth | pagecache | crash")
 	rate := flag.Float64("rate", 20, "MB (10^6 bytes) a second")
-	size := flag.Int("size", 0, "MiB to stop at: leak, hold, sawtooth, pagecache; 0: never stop")
+	size := flag.Int("size", 0, "MiB to stop at: leak, hold, stacks, sawtooth, pagecache; 0: never stop")
+	depth := flag.Int("depth", 16, "-mode stacks: from how many call stacks, as a power of two")
+	profileRate := flag.Int("profile-rate", runtime.MemProfileRate, "bytes that are allocated for each that the heap profile samples")
 	delay := flag.Duration("delay", 0, "how long to do nothing first")
 	file := flag.String("file", "", "the file that -mode pagecache writes")
 	spin := flag.Bool("spin", true, "run the strconv.Itoa hot spot")
 	goroutines := flag.Int("goroutines", 0, "goroutines that wait for ever")
 	flag.Parse()
+	runtime.MemProfileRate = *profileRate
 
 	runtime.SetBlockProfileRate(1_000_000)
 	runtime.SetMutexProfileFraction(100)
@@ -167,6 +201,8 @@ func main() {
 		grow(bytesPerSecond, *size*mib)
 	case "hold":
 		grow(1<<30, *size*mib)
+	case "stacks":
+		stacks(*size*mib, *depth)
 	case "sawtooth":
 		sawtooth(bytesPerSecond, *size*mib)
 	case "pagecache":
