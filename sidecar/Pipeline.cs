@@ -19,6 +19,7 @@ internal sealed class Pipeline : IDisposable
 {
     private static readonly TimeSpan ScanEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ScanAnywayEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan YoungFor = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan WarmEvery = TimeSpan.FromSeconds(10);
 
     /// <summary>How long after the start, and after the last capture, the code that was needed for it is let go of.</summary>
@@ -187,7 +188,9 @@ internal sealed class Pipeline : IDisposable
         var lastPid = _proc.LastPid();
         if (lastPid == _lastPid && lastPid is not null && now < _scanAnywayAt && _finder.IsSettled)
             return true;
-        (_lastPid, _scanAnywayAt) = (lastPid, now + ScanAnywayEvery);
+        // A program that has just been started may not be yet where it will live.
+        var isYoung = _watches.Values.Any(watch => watch.Life is { } life && now - life.BeganAt < YoungFor);
+        (_lastPid, _scanAnywayAt) = (lastPid, now + (isYoung ? ScanEvery : ScanAnywayEvery));
 
         // The number of a process that has ended may be another's by now.
         if (_options.Scope is TargetScope.Process && _watches.Count > 0 && _watches.Values.All(watch => watch.Life is null))
@@ -214,6 +217,8 @@ internal sealed class Pipeline : IDisposable
     /// <summary>Begins a life of a target that has none, or gives one that watches the wrong process the right one.</summary>
     private void Follow(TargetWatch watch, FoundTarget target)
     {
+        if (watch.Life is { } known && watch.CgroupId != target.Cgroup?.Id && target.Pids.Contains(known.Process.Pid))
+            Move(watch, known, target);
         if (watch.Life is { Identity.Runtime: not null })
             return;
         var main = MainProcess(target.Pids);
@@ -238,21 +243,41 @@ internal sealed class Pipeline : IDisposable
             Incarnation = isNewLife ? watch.Incarnation + 1 : watch.Incarnation,
             Pid = process.Pid,
         };
-        var life = new TargetLife(handle, identity, stat.StartTicks);
+        var life = new TargetLife(handle, identity, stat.StartTicks, Elapsed);
         var source = SourceFor(watch, target);
         var previous = watch.Life;
         watch.Begin(life, source, target.Cgroup?.Id, isNewLife);
         previous?.Replace();
         previous?.Dispose();
-        source.TryRead(out var reading);
+        TellWatching(watch, life);
+        _ = Watched(() => _probe.FollowAsync(life, _stopping.Token), "finding the profiles");
+    }
+
+    /// <summary>Whoever started the process has moved it into another cgroup: there it is limited now, and killed.</summary>
+    private void Move(TargetWatch watch, TargetLife life, FoundTarget target)
+    {
+        var source = SourceFor(watch, target);
+        if (source is not CgroupMemory || source == watch.Memory)
+        {
+            // A process on its way out is shown in v1's root, which has no memory of its own.
+            if (source != watch.Memory)
+                source.Dispose();
+            return;
+        }
+        watch.MoveTo(source, target.Cgroup!.Id);
+        TellWatching(watch, life);
+    }
+
+    private void TellWatching(TargetWatch watch, TargetLife life)
+    {
+        watch.Memory!.TryRead(out var reading);
         var limit = Ceiling(reading);
-        Log.Watching(_log, watch.Container, process.Pid, identity.Incarnation, source.Name, limit is { } bytes ? Quantity.ForPeople(bytes) : "none");
+        Log.Watching(_log, watch.Container, life.Process.Pid, life.Identity.Incarnation, watch.Memory.Name, limit is { } bytes ? Quantity.ForPeople(bytes) : "none");
         if (limit is null && !watch.ToldNoLimit)
         {
             watch.ToldNoLimit = true;
             Log.NoLimit(_log, watch.Container);
         }
-        _ = Watched(() => _probe.FollowAsync(life, _stopping.Token), "finding the profiles");
     }
 
     private IMemorySource SourceFor(TargetWatch watch, FoundTarget target)

@@ -30,7 +30,8 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
     {
         if (proc.Stat(pid) is not { State: not ('Z' or 'X') } stat)
             return [];
-        if (!_members.TryGetValue(pid, out var member))
+        // Looked up anew: a process that was started before it got its limit is moved.
+        if (!_members.TryGetValue(pid, out var member) || CgroupLocation.IdOf(proc, pid)?.Path != member.Location?.Id)
             _members[pid] = member = new Member(Named(pid, stat), CgroupLocation.Of(proc, pid), stat.Name, "", Environment.TickCount64);
         return [new FoundTarget($"pid-{pid}", member.Container, [pid], member.Location)];
     }

@@ -4,7 +4,8 @@ using Premortem.Sidecar.Captures;
 namespace Premortem.Sidecar.Targets;
 
 /// <summary>One life of a target's main process, from when it was found to its end. Captures hold on to it beyond that.</summary>
-internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity, long startTicks) : IDisposable
+/// <param name="beganAt">When the watch over it began, monotonic.</param>
+internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity, long startTicks, TimeSpan beganAt) : IDisposable
 {
     private readonly TaskCompletionSource<TargetEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile TargetIdentity _identity = identity;
@@ -15,6 +16,8 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
     public ProcessHandle Process { get; } = process;
 
     public long StartTicks { get; } = startTicks;
+
+    public TimeSpan BeganAt { get; } = beganAt;
 
     public TargetIdentity Identity => _identity;
 

@@ -71,6 +71,16 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
         DueAt = TimeSpan.Zero;
     }
 
+    /// <summary>The process lives on in another cgroup: its memory is another, and what the old one did says nothing about it.</summary>
+    public void MoveTo(IMemorySource memory, string? cgroupId)
+    {
+        if (Memory != memory)
+            Memory?.Dispose();
+        (Memory, CgroupId) = (memory, cgroupId);
+        Engine.StartIncarnation();
+        (OomKillsBefore, ToldTenth, DueAt) = (ReadOomKills(), 0, TimeSpan.Zero);
+    }
+
     /// <summary>The life is over. What captures still hold of it is disposed of when they are done.</summary>
     public void End() => (EndedStartTicks, Life) = (Life?.StartTicks, null);
 
