@@ -17,6 +17,9 @@ internal sealed class CgroupMemory : IMemorySource
     // v2 has no file for the limit that holds in effect: it is the lowest on the way to the root.
     private readonly List<KernelFile> _limits;
 
+    // memory.stat costs the kernel many times what the usage does. Where nothing has moved and there is nothing near to fear, as with
+    // an idle target, it is asked no more often than the limit; near the limit usage may stand still while memory displaces cache.
+    private MemoryReading _last;
     private long? _limit;
     private long _limitReadAt = -LimitAgeMilliseconds;
 
@@ -56,6 +59,11 @@ internal sealed class CgroupMemory : IMemorySource
         reading = default;
         if (_usage.ReadNumber() is not { } usage)
             return false;
+        if (usage == _last.UsageBytes && Environment.TickCount64 - _limitReadAt < LimitAgeMilliseconds && !(usage >= _last.LimitBytes / 2))
+        {
+            reading = _last;
+            return true;
+        }
         var stat = _stat.Read();
         if (stat.IsEmpty)
             return false;
@@ -66,7 +74,7 @@ internal sealed class CgroupMemory : IMemorySource
         var hierarchical = _isV2 ? null : KernelFile.Number(stat, "hierarchical_memory_limit"u8);
         if (Environment.TickCount64 - _limitReadAt >= LimitAgeMilliseconds)
             (_limit, _limitReadAt) = (ReadLimit(hierarchical), Environment.TickCount64);
-        reading = new MemoryReading(usage, inactive, active + slab, _limit, ReadOomKills());
+        reading = _last = new MemoryReading(usage, inactive, active + slab, _limit, ReadOomKills());
         return true;
     }
 

@@ -40,7 +40,12 @@ internal sealed class KernelFile : IDisposable
         {
             int n;
             while (length < buffer.Length && (n = RandomAccess.Read(_handle, buffer.AsSpan(length), length)) > 0)
+            {
                 length += n;
+                // These files end with a line, and come whole: a second call to be told that there is no more doubles the cost of a sample.
+                if (buffer[length - 1] == '\n')
+                    break;
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
