@@ -21,9 +21,11 @@ public sealed class MovedProcessTests
             kind: ProfilePolicy
             metadata: {name: test}
             spec:
-              triggers: [{name: near-limit, memoryUsage: {threshold: 60%}}]
+              triggers: [{name: near-limit, memoryUsage: {threshold: 60%} }]
               captures: [{type: Heap}]
-              storage: {directory: {path: {{folder.File("store")}}}}
+              storage:
+                directory:
+                  path: {{folder.File("store")}}
             """,
             TestContext.Current.CancellationToken);
         var pid = target.Process.Id.ToString(CultureInfo.InvariantCulture);
