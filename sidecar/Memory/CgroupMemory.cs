@@ -7,21 +7,23 @@ internal sealed class CgroupMemory : IMemorySource
     private const long NoLimit = long.MaxValue / 2;
 
     private readonly bool _isV2;
+    private readonly TimeProvider _time;
     private readonly KernelFile _usage;
     private readonly KernelFile _stat;
     private readonly KernelFile? _events;
 
     // Limits change rarely, samples are taken up to 200 times a second.
-    private const long LimitAgeMilliseconds = 250;
+    private static readonly TimeSpan LimitAge = TimeSpan.FromMilliseconds(250);
 
     // v2 has no file for the limit that holds in effect: it is the lowest on the way to the root.
     private readonly List<KernelFile> _limits;
 
     private long? _limit;
-    private long _limitReadAt = -LimitAgeMilliseconds;
+    private long? _limitReadAt;
 
-    private CgroupMemory(bool isV2, KernelFile usage, KernelFile stat, KernelFile? events, List<KernelFile> limits)
+    private CgroupMemory(bool isV2, KernelFile usage, KernelFile stat, KernelFile? events, List<KernelFile> limits, TimeProvider time)
     {
+        _time = time;
         _isV2 = isV2;
         _usage = usage;
         _stat = stat;
@@ -33,7 +35,7 @@ internal sealed class CgroupMemory : IMemorySource
 
     /// <summary>Opens the memory files of <paramref name="directory"/>; null where there are none, as in a root cgroup.</summary>
     /// <param name="mountPoint">The top of the cgroup file system as this process sees it: ancestors up to it are asked for limits.</param>
-    public static CgroupMemory? TryOpen(string directory, string mountPoint)
+    public static CgroupMemory? TryOpen(string directory, string mountPoint, TimeProvider time)
     {
         foreach (var isV2 in (ReadOnlySpan<bool>)[true, false])
         {
@@ -46,7 +48,7 @@ internal sealed class CgroupMemory : IMemorySource
                 continue;
             }
             var events = KernelFile.TryOpen(Path.Combine(directory, isV2 ? "memory.events" : "memory.oom_control"));
-            return new CgroupMemory(isV2, usage, stat, events, OpenLimits(directory, mountPoint, isV2));
+            return new CgroupMemory(isV2, usage, stat, events, OpenLimits(directory, mountPoint, isV2), time);
         }
         return null;
     }
@@ -64,8 +66,8 @@ internal sealed class CgroupMemory : IMemorySource
         // v1 does not tell which of its slabs could go.
         var slab = _isV2 ? KernelFile.Number(stat, "slab_reclaimable"u8) ?? 0 : 0;
         var hierarchical = _isV2 ? null : KernelFile.Number(stat, "hierarchical_memory_limit"u8);
-        if (Environment.TickCount64 - _limitReadAt >= LimitAgeMilliseconds)
-            (_limit, _limitReadAt) = (ReadLimit(hierarchical), Environment.TickCount64);
+        if (_limitReadAt is not { } readAt || _time.GetElapsedTime(readAt) >= LimitAge)
+            (_limit, _limitReadAt) = (ReadLimit(hierarchical), _time.GetTimestamp());
         reading = new MemoryReading(usage, inactive, active + slab, _limit, ReadOomKills());
         return true;
     }
