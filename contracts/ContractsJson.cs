@@ -9,6 +9,7 @@ namespace Premortem.Contracts;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     WriteIndented = true,
     UseStringEnumConverter = true,
+    RespectNullableAnnotations = true,
     Converters = [typeof(DurationConverter)])]
 [JsonSerializable(typeof(CaptureRecord))]
 public sealed partial class ContractsJson : JsonSerializerContext;

@@ -9,7 +9,7 @@ public static class Durations
     private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789.");
 
     private static readonly (string Unit, double Seconds)[] Units =
-        [("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9), ("h", 3600), ("m", 60), ("s", 1)];
+        [("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("μs", 1e-6), ("ns", 1e-9), ("h", 3600), ("m", 60), ("s", 1)];
 
     /// <summary>Reads a duration of at most a year; negative ones are refused.</summary>
     public static bool TryParse(string text, out TimeSpan duration)
@@ -41,23 +41,24 @@ public static class Durations
         }
         if (seconds > 366 * 86400.0)
             return false;
-        duration = TimeSpan.FromSeconds(seconds);
+        // Rounded, because 0.29 s as a double is a little less than 2,900,000 ticks.
+        duration = TimeSpan.FromTicks((long)Math.Round(seconds * TimeSpan.TicksPerSecond));
         return true;
     }
 
-    /// <summary>The form that users type: <c>10m</c>, <c>1h30m</c>, <c>1.5s</c>, <c>20ms</c>.</summary>
+    /// <summary>The form that users type, exactly: <c>10m</c>, <c>1h30m</c>, <c>1.5s</c>, <c>20ms</c>.</summary>
     public static string Format(TimeSpan duration)
     {
         if (duration < TimeSpan.Zero)
             return "-" + Format(-duration);
         if (duration < TimeSpan.FromSeconds(1))
-            return duration == TimeSpan.Zero ? "0s" : string.Create(CultureInfo.InvariantCulture, $"{duration.TotalMilliseconds:0.###}ms");
+            return duration == TimeSpan.Zero ? "0s" : string.Create(CultureInfo.InvariantCulture, $"{duration.TotalMilliseconds:0.####}ms");
         var text = "";
         if (duration.TotalHours >= 1)
             text += string.Create(CultureInfo.InvariantCulture, $"{(long)duration.TotalHours}h");
         if (duration.Minutes > 0)
             text += string.Create(CultureInfo.InvariantCulture, $"{duration.Minutes}m");
-        var seconds = duration.Seconds + (duration.Milliseconds / 1000.0);
-        return seconds > 0 ? text + string.Create(CultureInfo.InvariantCulture, $"{seconds:0.###}s") : text;
+        var seconds = duration.Ticks % TimeSpan.TicksPerMinute / (decimal)TimeSpan.TicksPerSecond;
+        return seconds > 0 ? text + string.Create(CultureInfo.InvariantCulture, $"{seconds:0.#######}s") : text;
     }
 }

@@ -19,8 +19,7 @@ public static class Quantity
         bytes = 0;
         if (text.Length is 0 or > 64)
             return false;
-        var factor = 1L;
-        var milli = false;
+        decimal factor = 1, divisor = 1;
         var number = text;
         foreach (var (suffix, f) in Suffixes)
             if (text.EndsWith(suffix, StringComparison.Ordinal))
@@ -29,17 +28,18 @@ public static class Quantity
                 (factor, number) = (f, text[..^suffix.Length]);
                 break;
             }
-        if (factor == 1 && text.EndsWith('m'))
-            (milli, number) = (true, text[..^1]);
+        if (factor == 1 && text[^1] is 'm' or 'u' or 'n')
+            (divisor, number) = (text[^1] switch { 'm' => 1e3m, 'u' => 1e6m, _ => 1e9m }, text[..^1]);
         const NumberStyles style = NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent | NumberStyles.AllowLeadingSign;
-        if (number.StartsWith('-') || (factor != 1 && number.AsSpan().ContainsAny('e', 'E')))
+        // An exponent is a suffix of its own, and there is only one. .NET would take trailing NULs for nothing.
+        if (number.StartsWith('-') || number.Contains('\0') || (number.Length < text.Length && number.AsSpan().ContainsAny('e', 'E')))
             return false;
         if (!decimal.TryParse(number, style, CultureInfo.InvariantCulture, out var value))
             return false;
         decimal result;
         try
         {
-            result = decimal.Ceiling(milli ? value / 1000m : value * factor);
+            result = decimal.Ceiling(value * factor / divisor);
         }
         catch (OverflowException)
         {

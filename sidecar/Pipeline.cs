@@ -64,7 +64,7 @@ internal sealed class Pipeline : IDisposable
     {
         (_options, _spool, _history, _uploader, _loggers, _time) = (options, spool, history, uploader, loggers, time);
         _log = loggers.CreateLogger<Pipeline>();
-        _finder = new TargetFinder(_proc, options.Scope, options.Policy.Spec.Containers);
+        _finder = new TargetFinder(_proc, options.Scope, options.Policy.Spec.Containers, time);
         _probe = new TargetProbe(_proc, options.Policy.Spec, time, loggers.CreateLogger<TargetProbe>());
         _records = new RecordWriter(options.Policy.Spec, time, loggers.CreateLogger<RecordWriter>());
         _startedAt = time.GetTimestamp();
@@ -284,7 +284,7 @@ internal sealed class Pipeline : IDisposable
     {
         if (watch.Memory is { } kept && watch.CgroupId == target.Cgroup?.Id && kept.TryRead(out _))
             return kept;
-        if (target.Cgroup is { Directory: { } directory, MountPoint: { } mount } && CgroupMemory.TryOpen(directory, mount) is { } cgroup)
+        if (target.Cgroup is { Directory: { } directory, MountPoint: { } mount } && CgroupMemory.TryOpen(directory, mount, _time) is { } cgroup)
         {
             // A single process without a limit of its own shares its cgroup with who knows whom.
             if (_options.Scope is not TargetScope.Process || (cgroup.TryRead(out var reading) && reading.LimitBytes is not null))

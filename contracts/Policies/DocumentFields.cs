@@ -15,6 +15,8 @@ internal sealed class DocumentFields(JsonObject fields, string path, List<FieldP
         return fields[name] is not null;
     }
 
+    public bool IsEmptyList(string name) => fields[name] is JsonArray { Count: 0 };
+
     public string PathOf(string name) => path.Length == 0 ? name : $"{path}.{name}";
 
     public void Wrong(string name, string message) => errors.Add(new FieldProblem(PathOf(name), message));

@@ -12,6 +12,7 @@ public static partial class PolicyReader
 {
     private static readonly string[] TriggerKinds = ["memoryUsage", "timeToLimit", "risingFloor", "schedule"];
     private static readonly TimeSpan Year = TimeSpan.FromDays(366);
+    private const long LeastThresholdBytes = 1 << 20;
 
     public static PolicyReading Read(JsonNode? document)
     {
@@ -81,7 +82,7 @@ public static partial class PolicyReader
             return triggers;
         }
         var items = spec.Objects("triggers");
-        if (items is { Count: 0 })
+        if (spec.IsEmptyList("triggers"))
             spec.Wrong("triggers", "is empty: without a trigger nothing is ever captured");
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var item in items ?? [])
@@ -141,9 +142,10 @@ public static partial class PolicyReader
             return null;
         if (text.EndsWith('%'))
             return ReadPercent(fields, "threshold", text, 100) is { } fraction ? new MemoryThreshold(fraction, null) : null;
-        if (Quantity.TryParse(text, out var bytes) && bytes > 0)
+        // No process lives on less than this: it is a share that lost its '%'.
+        if (Quantity.TryParse(text, out var bytes) && bytes >= LeastThresholdBytes)
             return new MemoryThreshold(null, bytes);
-        fields.Wrong("threshold", $"is '{text}', but has to be a share of the limit like 85% or a quantity like 900Mi");
+        fields.Wrong("threshold", $"is '{text}', but has to be a share of the limit like 85% or a quantity like 900Mi, at least {Quantity.Format(LeastThresholdBytes)}");
         return null;
     }
 
@@ -162,7 +164,7 @@ public static partial class PolicyReader
         if (spec.Objects("captures") is not { } items)
             return ProfilePolicySpec.DefaultCaptures;
         var captures = new List<CaptureRequest>();
-        if (items.Count == 0)
+        if (spec.IsEmptyList("captures"))
             spec.Wrong("captures", "is empty; leave it out for the default: Heap, Goroutine, Process and Cpu");
         foreach (var item in items)
         {
@@ -241,8 +243,8 @@ public static partial class PolicyReader
     private static S3Storage? ReadS3(DocumentFields fields, List<FieldProblem> warnings)
     {
         var bucket = fields.String("bucket", required: true);
-        if (bucket is not null && !BucketName().IsMatch(bucket))
-            fields.Wrong("bucket", $"is '{bucket}', but has to be a bucket's name: 3 to 63 lower-case letters, digits, '-' and '.'");
+        if (bucket is not null && (!BucketName().IsMatch(bucket) || bucket.Contains("..", StringComparison.Ordinal)))
+            fields.Wrong("bucket", $"is '{bucket}', but has to be a bucket's name: 3 to 63 lower-case letters, digits, '-' and '.', no two '.' in a row");
         var prefix = (fields.String("prefix") ?? "").Trim('/');
         if (prefix.Split('/').Any(part => part is "." or ".."))
             fields.Wrong("prefix", $"is '{prefix}', but may not hold '.' or '..' as a part");
@@ -250,8 +252,8 @@ public static partial class PolicyReader
         Uri? endpoint = null;
         if (fields.String("endpoint") is { } text
             && (!Uri.TryCreate(text, UriKind.Absolute, out endpoint) || endpoint.Scheme is not ("http" or "https")
-                || endpoint.PathAndQuery != "/" || endpoint.UserInfo.Length > 0))
-            fields.Wrong("endpoint", $"is '{(endpoint?.UserInfo.Length > 0 ? "a URL with a password" : text)}', but has to be a URL like http://minio.storage:9000, without path or user");
+                || endpoint.PathAndQuery != "/" || endpoint.Fragment.Length > 0 || endpoint.UserInfo.Length > 0))
+            fields.Wrong("endpoint", $"is '{(text.Contains('@') ? "a URL with a user" : text)}', but has to be a URL like http://minio.storage:9000, without path or user");
         if (bucket is not null && endpoint is null && region is null)
             warnings.Add(new FieldProblem(fields.PathOf("region"), "is not set, and there is no endpoint: the region comes from the environment, and captures fail where it has none"));
         var forcePathStyle = fields.Boolean("forcePathStyle");
@@ -279,12 +281,12 @@ public static partial class PolicyReader
         };
     }
 
-    [GeneratedRegex("^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+    [GeneratedRegex(@"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\z")]
     private static partial Regex DnsLabel();
 
-    [GeneratedRegex(@"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
+    [GeneratedRegex(@"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\z")]
     private static partial Regex DnsName();
 
-    [GeneratedRegex(@"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    [GeneratedRegex(@"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\z")]
     private static partial Regex BucketName();
 }

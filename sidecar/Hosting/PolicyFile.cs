@@ -37,6 +37,19 @@ internal static partial class PolicyFile
 
     internal static JsonNode? Parse(string yaml)
     {
+        try
+        {
+            return ParseDocument(yaml);
+        }
+        // The scanner meets some text that is no YAML with an exception about its own state.
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or IndexOutOfRangeException)
+        {
+            throw new YamlException(Mark.Empty, Mark.Empty, "this is no YAML", e);
+        }
+    }
+
+    private static JsonNode? ParseDocument(string yaml)
+    {
         var parser = new Parser(new StringReader(yaml));
         parser.Consume<StreamStart>();
         if (parser.Accept<StreamEnd>(out _))
@@ -53,6 +66,10 @@ internal static partial class PolicyFile
     {
         if (depth > MaxDepth)
             throw new YamlException(parser.Current!.Start, parser.Current.End, $"nested deeper than {MaxDepth} levels");
+        if (parser.Current is NodeEvent { Anchor.IsEmpty: false })
+            throw new YamlException(parser.Current.Start, parser.Current.End, "anchors and aliases are not read here");
+        if (parser.Current is NodeEvent { Tag.IsEmpty: false })
+            throw new YamlException(parser.Current.Start, parser.Current.End, "tags are not read here; quote what has to be a string");
         switch (parser.Current)
         {
             case Scalar scalar:
@@ -91,7 +108,8 @@ internal static partial class PolicyFile
             "true" or "True" or "TRUE" => JsonValue.Create(true),
             "false" or "False" or "FALSE" => JsonValue.Create(false),
             _ when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole) => JsonValue.Create(whole),
-            _ when Float().IsMatch(text) => JsonValue.Create(double.Parse(text, CultureInfo.InvariantCulture)),
+            // JSON knows no infinity: what is too large for a number stays the text that it was.
+            _ when Float().IsMatch(text) && double.Parse(text, CultureInfo.InvariantCulture) is var number && double.IsFinite(number) => JsonValue.Create(number),
             _ => JsonValue.Create(text),
         };
     }

@@ -85,7 +85,7 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
         await output.WriteLineAsync($"policy     {policy.Name} from {policyFile}");
         await output.WriteLineAsync($"scope      {ScopeName()}");
         var proc = new ProcFs();
-        var targets = new TargetFinder(proc, scope, policy.Spec.Containers).Find();
+        var targets = new TargetFinder(proc, scope, policy.Spec.Containers, _time).Find();
         if (targets.Count == 0)
             await output.WriteLineAsync("target     none now; it would be waited for");
         foreach (var target in targets)
@@ -97,7 +97,7 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
     private async Task ExplainAsync(TextWriter output, ProcFs proc, ProfilePolicy policy, FoundTarget target)
     {
         await output.WriteLineAsync($"target     {target.Container}: {target.Pids.Count} processes, cgroup {target.Cgroup?.Directory ?? "not readable"}");
-        using IMemorySource memory = target.Cgroup is { Directory: { } directory, MountPoint: { } mount } && CgroupMemory.TryOpen(directory, mount) is { } cgroup
+        using IMemorySource memory = target.Cgroup is { Directory: { } directory, MountPoint: { } mount } && CgroupMemory.TryOpen(directory, mount, _time) is { } cgroup
             ? cgroup
             : new ProcMemory(proc.Root, () => target.Pids);
         var isReadable = memory.TryRead(out var reading);

@@ -7,12 +7,13 @@ internal sealed class CgroupMemory : IMemorySource
     private const long NoLimit = long.MaxValue / 2;
 
     private readonly bool _isV2;
+    private readonly TimeProvider _time;
     private readonly KernelFile _usage;
     private readonly KernelFile _stat;
     private readonly KernelFile? _events;
 
     // Limits change rarely, samples are taken up to 200 times a second.
-    private const long LimitAgeMilliseconds = 250;
+    private static readonly TimeSpan LimitAge = TimeSpan.FromMilliseconds(250);
 
     // v2 has no file for the limit that holds in effect: it is the lowest on the way to the root.
     private readonly List<KernelFile> _limits;
@@ -21,10 +22,11 @@ internal sealed class CgroupMemory : IMemorySource
     // an idle target, it is asked no more often than the limit; near the limit usage may stand still while memory displaces cache.
     private MemoryReading _last;
     private long? _limit;
-    private long _limitReadAt = -LimitAgeMilliseconds;
+    private long? _limitReadAt;
 
-    private CgroupMemory(bool isV2, KernelFile usage, KernelFile stat, KernelFile? events, List<KernelFile> limits)
+    private CgroupMemory(bool isV2, KernelFile usage, KernelFile stat, KernelFile? events, List<KernelFile> limits, TimeProvider time)
     {
+        _time = time;
         _isV2 = isV2;
         _usage = usage;
         _stat = stat;
@@ -36,7 +38,7 @@ internal sealed class CgroupMemory : IMemorySource
 
     /// <summary>Opens the memory files of <paramref name="directory"/>; null where there are none, as in a root cgroup.</summary>
     /// <param name="mountPoint">The top of the cgroup file system as this process sees it: ancestors up to it are asked for limits.</param>
-    public static CgroupMemory? TryOpen(string directory, string mountPoint)
+    public static CgroupMemory? TryOpen(string directory, string mountPoint, TimeProvider time)
     {
         foreach (var isV2 in (ReadOnlySpan<bool>)[true, false])
         {
@@ -49,7 +51,7 @@ internal sealed class CgroupMemory : IMemorySource
                 continue;
             }
             var events = KernelFile.TryOpen(Path.Combine(directory, isV2 ? "memory.events" : "memory.oom_control"));
-            return new CgroupMemory(isV2, usage, stat, events, OpenLimits(directory, mountPoint, isV2));
+            return new CgroupMemory(isV2, usage, stat, events, OpenLimits(directory, mountPoint, isV2), time);
         }
         return null;
     }
@@ -59,7 +61,7 @@ internal sealed class CgroupMemory : IMemorySource
         reading = default;
         if (_usage.ReadNumber() is not { } usage)
             return false;
-        if (usage == _last.UsageBytes && Environment.TickCount64 - _limitReadAt < LimitAgeMilliseconds && !(usage >= _last.LimitBytes / 2))
+        if (usage == _last.UsageBytes && LimitIsFresh && !(usage >= _last.LimitBytes / 2))
         {
             reading = _last;
             return true;
@@ -72,11 +74,13 @@ internal sealed class CgroupMemory : IMemorySource
         // v1 does not tell which of its slabs could go.
         var slab = _isV2 ? KernelFile.Number(stat, "slab_reclaimable"u8) ?? 0 : 0;
         var hierarchical = _isV2 ? null : KernelFile.Number(stat, "hierarchical_memory_limit"u8);
-        if (Environment.TickCount64 - _limitReadAt >= LimitAgeMilliseconds)
-            (_limit, _limitReadAt) = (ReadLimit(hierarchical), Environment.TickCount64);
+        if (!LimitIsFresh)
+            (_limit, _limitReadAt) = (ReadLimit(hierarchical), _time.GetTimestamp());
         reading = _last = new MemoryReading(usage, inactive, active + slab, _limit, ReadOomKills());
         return true;
     }
+
+    private bool LimitIsFresh => _limitReadAt is { } readAt && _time.GetElapsedTime(readAt) < LimitAge;
 
     /// <summary>How many processes were killed here, asked for by itself: when a process has died, every file but this may be late.</summary>
     public long? ReadOomKills() => _events is null ? null : KernelFile.Number(_events.Read(), "oom_kill"u8);

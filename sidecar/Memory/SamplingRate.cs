@@ -9,7 +9,7 @@ internal sealed class SamplingRate
     public static readonly TimeSpan Longest = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>The shortest wait once the budget is used up.</summary>
+    /// <summary>The longest that the shortest wait grows to once the budget is used up.</summary>
     public static readonly TimeSpan ShortestOverBudget = TimeSpan.FromMilliseconds(100);
 
     /// <summary>
@@ -26,6 +26,7 @@ internal sealed class SamplingRate
 
     private TimeSpan _saved = MostSaved;
     private TimeSpan _last;
+    private TimeSpan _averageCost;
 
     /// <param name="sample">The sample just taken.</param>
     /// <param name="threshold">The lowest value at which some trigger may fire; null: none may.</param>
@@ -35,6 +36,7 @@ internal sealed class SamplingRate
     {
         _saved += ((sample.Elapsed - _last) * BudgetShare) - cost;
         _last = sample.Elapsed;
+        _averageCost += (cost - _averageCost) / 8;
         if (_saved > MostSaved)
             _saved = MostSaved;
         // Debt is not carried for ever: an old burst must not blind the next hour.
@@ -50,8 +52,15 @@ internal sealed class SamplingRate
             if (timeToCeiling is { } left)
                 wait = Shorter(wait, left / 50);
         }
-        var shortest = _saved > TimeSpan.Zero ? Shortest : ShortestOverBudget;
+        var shortest = _saved > TimeSpan.Zero ? Shortest : Affordable();
         return wait < shortest ? shortest : wait;
+    }
+
+    /// <summary>The pace that the budget pays for. Evenly: one long gap among short waits would cost as much, and be what a leak slips through.</summary>
+    private TimeSpan Affordable()
+    {
+        var wait = _averageCost / BudgetShare;
+        return wait < Shortest ? Shortest : Shorter(wait, ShortestOverBudget);
     }
 
     private static TimeSpan Shorter(TimeSpan a, TimeSpan b) => a < b ? a : b;

@@ -20,7 +20,7 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, TimeProvider time, IL
     /// <param name="end">How the target ended; null: it had not when the capture was completed.</param>
     public void Complete(SpooledCapture capture, MemoryTimeline? timeline, TargetEnd? end, IReadOnlyList<FiredTrigger> alsoFired)
     {
-        capture.Update(record => record with { AlsoFired = [.. alsoFired], DiedAt = end?.At }, durable: false);
+        capture.Update(record => record with { AlsoFired = [.. alsoFired], DiedAt = end?.At ?? record.DiedAt }, durable: false);
         var samples = timeline?.Snapshot() ?? [];
         if (samples.Count > 0)
             Write(capture, Names.MemoryTimeline, file =>
@@ -44,10 +44,11 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, TimeProvider time, IL
     private CaptureRecord Last(CaptureRecord record, TargetEnd? end, bool isRecovered) => record with
     {
         Phase = PhaseOf(record),
-        Outcome = end?.Outcome ?? (isRecovered ? null : CaptureOutcome.Survived),
-        OutcomeReason = end?.Reason
+        // A recovered one may know already what became of its target.
+        Outcome = end?.Outcome ?? record.Outcome ?? (isRecovered ? null : CaptureOutcome.Survived),
+        OutcomeReason = end?.Reason ?? record.OutcomeReason
             ?? (isRecovered ? "the sidecar was killed while it captured" : "the target was alive when the capture was completed"),
-        CompletedAt = time.GetUtcNow(),
+        CompletedAt = record.CompletedAt ?? time.GetUtcNow(),
     };
 
     private List<ThresholdLine> Thresholds(long? ceilingBytes)
@@ -63,10 +64,9 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, TimeProvider time, IL
     private static CapturePhase PhaseOf(CaptureRecord record)
     {
         var planned = record.Artifacts.Where(artifact => artifact.IsCapture).ToList();
-        var profiles = planned.Where(artifact => artifact.Type != nameof(CaptureType.Process)).ToList();
-        if (profiles.All(artifact => !artifact.IsComplete))
-            return planned.Any(artifact => artifact.IsComplete) ? CapturePhase.Partial : CapturePhase.Failed;
-        return planned.All(artifact => artifact.IsComplete) && record.Plan.All(step => step.Decision != PlanDecisions.Skipped)
+        if (!planned.Exists(artifact => artifact.IsComplete))
+            return CapturePhase.Failed;
+        return planned.TrueForAll(artifact => artifact.IsComplete) && record.Plan.All(step => step.Decision != PlanDecisions.Skipped)
             ? CapturePhase.Completed
             : CapturePhase.Partial;
     }

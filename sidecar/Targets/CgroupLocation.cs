@@ -81,9 +81,15 @@ internal sealed record CgroupLocation(string Id, string? Directory, string? Moun
             if (before.Length < 5 || after.Length < 3)
                 continue;
             if (isV2 ? after[0] == "cgroup2" : after[0] == "cgroup" && after[2].Split(',').Contains("memory"))
-                yield return (before[4], before[3]);
+                yield return (Unescaped(before[4]), Unescaped(before[3]));
         }
     }
+
+    /// <summary>The kernel writes blanks and backslashes as <c>\040</c>, <c>\134</c>; systemd's names have backslashes in them.</summary>
+    private static string Unescaped(string path) => path.Contains('\\', StringComparison.Ordinal)
+        ? path.Replace("\\040", " ", StringComparison.Ordinal).Replace("\\011", "\t", StringComparison.Ordinal)
+            .Replace("\\012", "\n", StringComparison.Ordinal).Replace("\\134", "\\", StringComparison.Ordinal)
+        : path;
 
     private static bool Holds(string directory, int pid)
     {

@@ -7,16 +7,19 @@ namespace Premortem.Sidecar.Targets;
 /// Finds the targets of a scope. In a pod a process is looked at in its first moments, while it may still be joining its container's
 /// cgroup and becoming its program; from then on what is known of it is kept until it is gone.
 /// </summary>
-internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList<string> containers)
+internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList<string> containers, TimeProvider time)
 {
     private const int MaxCgroups = 1_000;
 
-    private const long SettlesWithinMilliseconds = 3_000;
+    private static readonly TimeSpan SettlesWithin = TimeSpan.FromSeconds(3);
 
     private readonly Dictionary<int, Member> _members = [];
 
     /// <summary>Whether nothing that was found may still turn out to be something else; until then it is worth looking again.</summary>
     public bool IsSettled { get; private set; } = true;
+
+    /// <summary>The names of the containers that are there, by cgroup: when one of two of a name restarts, the other keeps its own.</summary>
+    private readonly Dictionary<string, (string Container, string Name)> _names = [];
 
     /// <summary>What is there now.</summary>
     public IReadOnlyList<FoundTarget> Find() => scope switch
@@ -32,7 +35,7 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
             return [];
         // Looked up anew: a process that was started before it got its limit is moved.
         if (!_members.TryGetValue(pid, out var member) || CgroupLocation.IdOf(proc, pid)?.Path != member.Location?.Id)
-            _members[pid] = member = new Member(Named(pid, stat), CgroupLocation.Of(proc, pid), stat.Name, "", Environment.TickCount64);
+            _members[pid] = member = new Member(Named(pid, stat), CgroupLocation.Of(proc, pid), stat.Name, "", time.GetTimestamp());
         return [new FoundTarget($"pid-{pid}", member.Container, [pid], member.Location)];
     }
 
@@ -73,13 +76,16 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
             if (pid == Environment.ProcessId)
                 continue;
             var isKnown = _members.TryGetValue(pid, out var known);
-            if (isKnown && Environment.TickCount64 - known!.SeenAt > SettlesWithinMilliseconds)
+            if (isKnown && time.GetElapsedTime(known!.SeenAt) > SettlesWithin)
                 continue;
             if (proc.Stat(pid) is not { } stat || CgroupLocation.IdOf(proc, pid) is not { } id)
                 continue;
             isSettled = false;
+            // The container runtime's own first process, runc:[2:INIT], waits in the container's cgroup to become the program.
+            if (stat.Name.Contains(":[", StringComparison.Ordinal) && stat.Name.EndsWith(']'))
+                continue;
             if (!isKnown || known!.Name != stat.Name || known.CgroupId != id.Path)
-                _members[pid] = Describe(pid, stat, id.Path, own, isKnown ? known!.SeenAt : Environment.TickCount64);
+                _members[pid] = Describe(pid, stat, id.Path, own, isKnown ? known!.SeenAt : time.GetTimestamp());
         }
         IsSettled = isSettled;
         foreach (var gone in _members.Keys.Where(pid => !alive.Contains(pid)).ToList())
@@ -90,14 +96,14 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
             .GroupBy(pair => pair.Value.Location!.Id)
             .Select(group => (group, First: group.MinBy(pair => pair.Key).Value))
             .Where(found => containers.Count == 0 || containers.Contains(found.First.Container))
-            .OrderBy(found => found.group.Min(pair => pair.Key));
+            .OrderBy(found => found.group.Min(pair => pair.Key))
+            .ToList();
+        foreach (var gone in _names.Keys.Where(id => !found.Exists(target => target.group.Key == id)).ToList())
+            _names.Remove(gone);
         var targets = new List<FoundTarget>();
         foreach (var (group, first) in found)
         {
-            // Without names from the operator two containers may run programs of one name: the older keeps it.
-            var name = first.Container;
-            for (var n = 2; targets.Exists(target => target.Key == name); n++)
-                name = string.Create(CultureInfo.InvariantCulture, $"{first.Container}-{n}");
+            var name = NameFor(group.Key, first.Container);
             targets.Add(new FoundTarget(name, name, [.. group.Select(pair => pair.Key).Order()], first.Location));
         }
         return targets;
@@ -114,6 +120,20 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
             : new Member(Named(pid, stat), CgroupLocation.Of(proc, pid), stat.Name, cgroupId, seenAt);
     }
 
+    /// <summary>Without names from the operator two containers may run programs of one name: the first one found has it alone.</summary>
+    private string NameFor(string cgroup, string container)
+    {
+        // In its first moments it may still become what it is called.
+        if (_names.TryGetValue(cgroup, out var kept) && kept.Container == container)
+            return kept.Name;
+        _names.Remove(cgroup);
+        var name = container;
+        for (var n = 2; _names.Values.Any(taken => taken.Name == name); n++)
+            name = string.Create(CultureInfo.InvariantCulture, $"{container}-{n}");
+        _names.Add(cgroup, (container, name));
+        return name;
+    }
+
     private string Named(int pid, ProcessStat stat) =>
         proc.EnvironmentVariable(pid, Names.ContainerVariable) ?? stat.Name;
 
@@ -127,6 +147,6 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
     }
 
     /// <param name="Name">What the process was called when it was looked at: an <c>exec</c> changes it.</param>
-    /// <param name="SeenAt">When it was first seen, in milliseconds of the system's tick count.</param>
+    /// <param name="SeenAt">When it was first seen, as a timestamp of the clock.</param>
     private sealed record Member(string Container, CgroupLocation? Location, string Name, string CgroupId, long SeenAt);
 }

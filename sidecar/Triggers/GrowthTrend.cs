@@ -10,9 +10,10 @@ internal sealed class GrowthTrend
     private const int SlowPoints = 640;
     private const int FittedPoints = 24;
     private static readonly TimeSpan SlowSpacing = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LeastLately = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Teeth are forgotten after this long: what a program did an hour ago does not excuse what it does now.</summary>
-    private static readonly TimeSpan ToothMemory = TimeSpan.FromMinutes(10);
+    private const int ToothMinutes = 10;
 
     private readonly Ring _fast = new(FastPoints);
     private readonly Ring _slow = new(SlowPoints);
@@ -21,8 +22,7 @@ internal sealed class GrowthTrend
     private long _trough;
     private long _peak;
     private bool _any;
-    private TimeSpan _toothAt;
-    private long _toothPeak;
+    private readonly (long Minute, long Peak)[] _teeth = new (long, long)[ToothMinutes + 1];
 
     /// <summary>How long memory has climbed without a drop worth the name.</summary>
     public TimeSpan Climbing { get; private set; }
@@ -37,26 +37,49 @@ internal sealed class GrowthTrend
     {
         if (_any && elapsed <= _fast.Last.Elapsed)
             return;
-        if (!_any || bytes < _trough)
-            (_climbStart, _trough, _peak) = (elapsed, bytes, bytes);
-        if (bytes > _peak)
-            _peak = bytes;
-        // Standing at the foot of a climb is not climbing, however long.
-        if (_peak <= _trough + dropBytes)
-            _climbStart = elapsed;
-        if (bytes < _peak - dropBytes)
+        if (!_any)
         {
-            if (_peak >= _toothPeak || elapsed - _toothAt > ToothMemory)
-                (_toothAt, _toothPeak) = (elapsed, _peak);
+            (_climbStart, _trough, _peak) = (elapsed, bytes, bytes);
+        }
+        else if (bytes < _peak - dropBytes)
+        {
+            // Asked before the trough: a collection that frees more than the one before is a drop all the same.
+            RememberTooth(elapsed, _peak);
             (_climbStart, _trough, _peak) = (elapsed, bytes, bytes);
             _fast.Clear();
         }
+        else if (bytes < _trough)
+        {
+            // The peak stays: a slow slide is a drop too, once it has gone far enough.
+            (_climbStart, _trough) = (elapsed, bytes);
+        }
+        else if (bytes > _peak)
+        {
+            _peak = bytes;
+        }
+        // Standing at the foot of a climb is not climbing, however long.
+        if (_peak <= _trough + dropBytes)
+            _climbStart = elapsed;
         _any = true;
         _fast.Add(new Point(elapsed, bytes));
         if (_slow.Count == 0 || elapsed - _slow.Last.Elapsed >= SlowSpacing)
             _slow.Add(new Point(elapsed, bytes));
         Climbing = elapsed - _climbStart;
-        LastPeakBytes = elapsed - _toothAt <= ToothMemory ? _toothPeak : 0;
+        LastPeakBytes = HighestTooth(elapsed);
+    }
+
+    /// <summary>By how much memory has grown within the last <paramref name="window"/> of the present climb.</summary>
+    public long GrownBytes(TimeSpan window)
+    {
+        if (!_any)
+            return 0;
+        var (now, bytes) = _fast.Last;
+        if (now - window <= _climbStart)
+            return bytes - _trough;
+        for (var i = 0; i < _slow.Count; i++)
+            if (_slow[i].Elapsed >= now - window)
+                return Math.Max(0, bytes - _slow[i].Bytes);
+        return 0;
     }
 
     /// <summary>Bytes a second over the last few samples; null before there are four.</summary>
@@ -73,7 +96,29 @@ internal sealed class GrowthTrend
         var first = _slow.Count - 1;
         while (first > 0 && _slow[first - 1].Elapsed >= since)
             first--;
-        return _slow.Count - first < 3 ? null : TheilSen(_slow, first);
+        if (_slow.Count - first < 3)
+            return null;
+        // It has to go on: a fill that has ended is a slope for as long as the window remembers it. A leak that comes in steps pauses.
+        var lately = window / 4 > LeastLately ? window / 4 : LeastLately;
+        return Math.Min(TheilSen(_slow, first), GrownBytes(lately) / lately.TotalSeconds * 4);
+    }
+
+    /// <summary>The highest tooth of each of the last minutes is kept: a lower one after it must not be all that is left of it.</summary>
+    private void RememberTooth(TimeSpan at, long peak)
+    {
+        var minute = (long)at.TotalMinutes;
+        ref var slot = ref _teeth[minute % _teeth.Length];
+        slot = slot.Minute == minute && slot.Peak > peak ? slot : (minute, peak);
+    }
+
+    private long HighestTooth(TimeSpan now)
+    {
+        var oldest = (long)now.TotalMinutes - ToothMinutes;
+        long highest = 0;
+        foreach (var (minute, peak) in _teeth)
+            if (minute >= oldest && peak > highest)
+                highest = peak;
+        return highest;
     }
 
     /// <summary>The median of the slopes between all pairs: up to a quarter of the points may be anything without moving it much.</summary>

@@ -40,7 +40,8 @@ internal sealed class HistoryFile(string path)
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), TriggerHistoryJson.Default.DictionaryStringTriggerHistory) ?? [];
+            var read = JsonSerializer.Deserialize(File.ReadAllBytes(path), TriggerHistoryJson.Default.DictionaryStringTriggerHistory) ?? [];
+            return read.Where(pair => pair.Value is { LastFired: not null, Captures: not null }).ToDictionary();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {

@@ -20,10 +20,16 @@ internal sealed class TriggerEngine
     /// <summary>A climb that would meet the ceiling this soon is believed at once: a profile takes tens of milliseconds, CPU seconds.</summary>
     internal static readonly TimeSpan Urgent = TimeSpan.FromSeconds(1.5);
 
-    /// <summary>Less than this share of the steady growth, over the last second, is none.</summary>
-    private const double StandingStill = 0.1;
+    /// <summary>
+    /// A few points give any slope: a step, a page of an allocator, noise. A prediction is believed when the growth itself has been
+    /// seen to eat this share of what is left to the ceiling: of a spike within <see cref="Urgent"/>, of a climb within its window. A
+    /// leak at any rate has done so by the time it matters, and a step that is small against the headroom never does.
+    /// </summary>
+    private const double LeastShareOfSpike = 0.2;
+    private const double LeastShareOfClimb = 0.125;
 
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
+    private static readonly TimeSpan SteadyWindow = TimeSpan.FromSeconds(5);
 
     private readonly CaptureLimits _limits;
     private readonly List<Rule> _rules = [];
@@ -88,7 +94,7 @@ internal sealed class TriggerEngine
     /// <summary>Why no capture may be made at this time of day any more; null: one may.</summary>
     public string? UsedUp(DateTimeOffset at)
     {
-        var today = History.Captures.Count(time => at - time < Day && time <= at);
+        var today = History.Today(at);
         return today < _limits.MaxPerDay ? null : $"{today} captures in the last 24 hours, and limits.maxPerDay is {_limits.MaxPerDay}";
     }
 
@@ -108,17 +114,33 @@ internal sealed class TriggerEngine
     private void Predict(in MemorySample sample)
     {
         var spike = _trend.SpikeBytesPerSecond;
-        var steady = _trend.BytesPerSecond(TimeSpan.FromSeconds(5));
+        var steady = _trend.BytesPerSecond(SteadyWindow);
         if (sample.CeilingBytes is not { } ceiling)
         {
             (GrowthBytesPerSecond, TimeToCeiling) = (steady ?? spike, null);
             return;
         }
         // An allocator grows in steps: the last few samples alone are believed where waiting for more could be too late.
-        var (spikeLeft, steadyLeft) = (TimeLeft(sample, ceiling, spike), TimeLeft(sample, ceiling, steady));
+        var (spikeLeft, steadyLeft) = (SpikeLeft(sample, ceiling), TimeLeft(sample, ceiling, steady));
         var isSpike = steady is null || (spikeLeft < Urgent && !(steadyLeft < spikeLeft));
         (GrowthBytesPerSecond, TimeToCeiling) = isSpike ? (spike, spikeLeft) : (steady, steadyLeft);
     }
+
+    /// <summary>What the last few samples predict; null where their growth is too little to be believed.</summary>
+    private TimeSpan? SpikeLeft(in MemorySample sample, long ceiling) =>
+        HasEaten(sample, ceiling, Urgent, LeastShareOfSpike) ? TimeLeft(sample, ceiling, _trend.SpikeBytesPerSecond) : null;
+
+    private bool HasEaten(in MemorySample sample, long ceiling, TimeSpan window, double share) =>
+        _trend.GrownBytes(window) >= (ceiling - sample.Reading.UnreclaimableBytes) * share;
+
+    /// <summary>
+    /// Whether the ceiling will be met before <paramref name="within"/> is over, by a growth that can be believed. Page cache that has
+    /// just been charged looks like growth until the statistics follow: what there is has to be a danger, too.
+    /// </summary>
+    private bool IsNear(in MemorySample sample, TimeSpan within) =>
+        sample.CeilingBytes is { } ceiling && TimeToCeiling < within
+        && sample.Reading.UnreclaimableBytes >= ceiling * LeastUsageForPrediction
+        && HasEaten(sample, ceiling, SteadyWindow, LeastShareOfClimb);
 
     private string? MemoryUsage(MemoryUsageTrigger trigger, Rule rule, in MemorySample sample)
     {
@@ -132,13 +154,13 @@ internal sealed class TriggerEngine
         {
             // One sample alone is not believed, be `for` zero: the kernel's statistics lag behind its usage.
             rule.AboveSince = sample.Elapsed;
-            return IsCeilingWithin(Urgent, sample) ? Told("the ceiling is only {0} away", TimeToCeiling!.Value) : null;
+            return IsNear(sample, Urgent) ? Told("the ceiling is only {0} away", TimeToCeiling!.Value) : null;
         }
         var held = sample.Elapsed - since;
         if (held >= trigger.For)
             return Told(trigger.For > TimeSpan.Zero ? "for {0}" : "", held);
         // Waiting out `for` would be waiting for the kill.
-        return IsCeilingWithin(trigger.For - held + Urgent, sample) ? Told("the ceiling is only {0} away", TimeToCeiling!.Value) : null;
+        return IsNear(sample, trigger.For - held + Urgent) ? Told("the ceiling is only {0} away", TimeToCeiling!.Value) : null;
 
         string Told(string more, TimeSpan time)
         {
@@ -149,10 +171,6 @@ internal sealed class TriggerEngine
         }
     }
 
-    /// <summary>Page cache that has just been charged looks like growth until the statistics follow: what there is has to be a danger, too.</summary>
-    private bool IsCeilingWithin(TimeSpan time, in MemorySample sample) =>
-        TimeToCeiling < time && sample.Reading.UnreclaimableBytes >= sample.CeilingBytes * LeastUsageForPrediction;
-
     private string? TimeToLimit(TimeToLimitTrigger trigger, in MemorySample sample)
     {
         if (sample.CeilingBytes is not { } ceiling)
@@ -160,14 +178,12 @@ internal sealed class TriggerEngine
         var used = sample.Reading.UnreclaimableBytes;
         if (used < ceiling * LeastUsageForPrediction)
             return null;
-        var spikeLeft = TimeLeft(sample, ceiling, _trend.SpikeBytesPerSecond);
+        var spikeLeft = SpikeLeft(sample, ceiling);
         var window = trigger.Within / 4 < TimeSpan.FromSeconds(15) ? trigger.Within / 4 : TimeSpan.FromSeconds(15);
-        var steadyLeft = TimeLeft(sample, ceiling, _trend.BytesPerSecond(window));
+        // A leak of just this pace eats this share of the headroom within half the window.
+        var steadyLeft = HasEaten(sample, ceiling, window, window / trigger.Within / 2) ? TimeLeft(sample, ceiling, _trend.BytesPerSecond(window)) : null;
         var urgent = spikeLeft < Urgent && spikeLeft < trigger.Within;
         if (!urgent && !(steadyLeft <= trigger.Within))
-            return null;
-        // A heap that has reached its size stands still at once, and the slope over a longer time notices late.
-        if (!urgent && _trend.BytesPerSecond(TimeSpan.FromSeconds(1)) * steadyLeft!.Value.TotalSeconds < (ceiling - used) * StandingStill)
             return null;
         var nearTheEnd = used >= ceiling * NearTheEnd;
         if (_trend.LastPeakBytes > 0)
@@ -207,14 +223,15 @@ internal sealed class TriggerEngine
             return rule.Hold(Reasons.NotRearmed, "it has fired already, and memory has neither fallen nor reached a new high since");
         if (History.LastFired.TryGetValue(rule.Trigger.Name, out var last))
         {
-            // A clock that was set back would make this negative, and the cooldown as long as the jump.
-            var since = sample.At - last;
+            // By the clock that nobody sets, where this life of the sidecar saw it fire. Else by the wall clock: one that was set back
+            // makes this negative, and would make the cooldown as long as the jump.
+            var since = rule.FiredAt is { } firedAt ? sample.Elapsed - firedAt : sample.At - last;
             if (since >= TimeSpan.Zero && since < _limits.Cooldown)
                 return rule.Hold(Reasons.Cooldown, $"it fired {Rounded(since)} ago, and limits.cooldown is {Durations.Format(_limits.Cooldown)}");
         }
         if (UsedUp(sample.At) is { } usedUp)
             return rule.Hold(Reasons.MaxPerDay, usedUp);
-        rule.Fired(sample.Reading.WorkingSetBytes);
+        rule.Fired(sample.Elapsed, sample.Reading.WorkingSetBytes);
         History = History.With(rule.Trigger.Name, sample.At);
         return new TriggerDecision.Fire(rule.Trigger, reason);
     }
@@ -250,12 +267,15 @@ internal sealed class TriggerEngine
 
         public long FiredAtBytes { get; private set; }
 
+        /// <summary>When it fired last, monotonic; null: not in this life of the sidecar. A new incarnation does not end a cooldown.</summary>
+        public TimeSpan? FiredAt { get; private set; }
+
         public TimeSpan? AboveSince { get; set; }
 
-        public void Fired(long bytes)
+        public void Fired(TimeSpan at, long bytes)
         {
             IsArmed = false;
-            FiredAtBytes = bytes;
+            (FiredAt, FiredAtBytes) = (at, bytes);
             _heldFor = null;
         }
 

@@ -13,12 +13,21 @@ internal static class DurableFile
     public static void Replace(string path, ReadOnlySpan<byte> content, bool durable)
     {
         var temporary = path + ".tmp";
-        using (var file = File.OpenHandle(temporary, FileMode.Create, FileAccess.Write))
+        try
         {
-            RandomAccess.Write(file, content, 0);
-            if (durable)
-                RandomAccess.FlushToDisk(file);
+            using (var file = File.OpenHandle(temporary, FileMode.Create, FileAccess.Write))
+            {
+                RandomAccess.Write(file, content, 0);
+                if (durable)
+                    RandomAccess.FlushToDisk(file);
+            }
+            File.Move(temporary, path, overwrite: true);
         }
-        File.Move(temporary, path, overwrite: true);
+        catch (IOException)
+        {
+            // Half a file on a full disk is room that others need.
+            File.Delete(temporary);
+            throw;
+        }
     }
 }

@@ -157,9 +157,9 @@ internal sealed class Spool
         {
             entry = JsonSerializer.Deserialize(File.ReadAllBytes(Path.Combine(folder, EntryFile)), SpoolJson.Default.SpoolEntry);
         }
-        catch (Exception e) when (e is IOException or JsonException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
-            if (!Directory.EnumerateFileSystemEntries(folder).Any(path => Path.GetFileName(path) != EntryFile + ".tmp"))
+            if (e is FileNotFoundException && !Directory.EnumerateFileSystemEntries(folder).Any(path => Path.GetFileName(path) != EntryFile + ".tmp"))
             {
                 // Killed between the folder and its record: nothing was captured yet.
                 Directory.Delete(folder, recursive: true);
@@ -167,8 +167,12 @@ internal sealed class Spool
             }
             return $"{folder}: {e.Message}";
         }
-        if (entry is null)
-            return $"{folder}: {EntryFile} is empty";
+        // A list that the file leaves out is null, whatever its type says.
+        if (entry is not { Stored: not null, Record: { Artifacts: not null, AlsoFired: not null, Plan: not null, Top: not null } })
+            return $"{folder}: {EntryFile} is not whole";
+        // The id names the folder, here and in the trash: one that does not is not ours.
+        if (entry.Record.Id != Path.GetFileName(folder))
+            return $"{folder}: {EntryFile} belongs to capture {ObjectPath.Segment(entry.Record.Id)}";
         foreach (var path in Directory.EnumerateFiles(folder).Where(SpoolFile.IsPart))
             File.Delete(path);
         var capture = new SpooledCapture(this, folder, entry) { IsRecovered = true };

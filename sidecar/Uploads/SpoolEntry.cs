@@ -19,6 +19,7 @@ internal sealed record SpoolEntry
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     UseStringEnumConverter = true,
+    RespectNullableAnnotations = true,
     Converters = [typeof(DurationConverter)])]
 [JsonSerializable(typeof(SpoolEntry))]
 internal sealed partial class SpoolJson : JsonSerializerContext;

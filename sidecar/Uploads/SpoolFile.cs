@@ -29,7 +29,7 @@ internal sealed class SpoolFile : Stream
         {
             _handle = File.OpenHandle(path + PartSuffix, FileMode.Create, FileAccess.Write);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw Spool.Failed(e);
         }
@@ -95,7 +95,7 @@ internal sealed class SpoolFile : Stream
             _handle.Dispose();
             File.Move(_path + PartSuffix, _path, overwrite: true);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw Spool.Failed(e);
         }

@@ -42,10 +42,27 @@ internal sealed class SpooledCapture
     /// <summary>Begins a file; <see cref="SpoolFile.Complete"/> and <see cref="Add"/> make it part of the capture.</summary>
     public SpoolFile Begin(string key) => new(_spool, PathOf(key));
 
-    public void Add(Artifact artifact) => Update(record => record with
+    /// <summary>Makes a file, or the reason why there is none, part of the capture. What had its key before is replaced, in the store too.</summary>
+    public void Add(Artifact artifact)
     {
-        Artifacts = [.. record.Artifacts.Where(other => other.Key != artifact.Key), artifact],
-    });
+        long replaced = 0;
+        try
+        {
+            Change(entry =>
+            {
+                replaced = entry.Record.Artifacts.Where(other => other.Key == artifact.Key && other.IsComplete).Sum(other => other.Bytes);
+                return entry with
+                {
+                    Record = entry.Record with { Artifacts = [.. entry.Record.Artifacts.Where(other => other.Key != artifact.Key), artifact] },
+                    Stored = [.. entry.Stored.Where(key => key != artifact.Key)],
+                };
+            });
+        }
+        finally
+        {
+            _spool.Release(replaced);
+        }
+    }
 
     /// <param name="durable">Whether to wait for the disk.</param>
     public void Update(Func<CaptureRecord, CaptureRecord> change, bool durable = true) =>
@@ -72,8 +89,15 @@ internal sealed class SpooledCapture
         // Renamed first, so that a kill in between leaves no half of a capture.
         var trash = _spool.TrashFor(Record.Id);
         Directory.Move(_folder, trash);
-        Directory.Delete(trash, recursive: true);
         _spool.Remove(this);
+        try
+        {
+            Directory.Delete(trash, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It is out of the way; the next life of the sidecar takes out the trash.
+        }
     }
 
     /// <exception cref="SpoolException">It could not be written; the file still says what it said before.</exception>
@@ -95,27 +119,42 @@ internal sealed class SpooledCapture
     /// </summary>
     internal void AdoptFiles()
     {
-        foreach (var artifact in Record.Artifacts.Where(artifact => artifact.IsComplete))
-            if (!Volatile.Read(ref _entry).Stored.Contains(artifact.Key) && HashOf(artifact.Key) != artifact.Sha256)
-                Add(artifact with { Sha256 = null, Error = "the spooled file was damaged when the sidecar was killed", Reason = Reasons.Interrupted });
-        var known = Record.Artifacts.Select(artifact => artifact.Key).ToHashSet();
-        foreach (var path in Directory.EnumerateFiles(_folder))
+        var entry = _entry;
+        var artifacts = entry.Record.Artifacts.Select(artifact => Checked(artifact, entry)).ToList();
+        foreach (var path in Directory.EnumerateFiles(_folder).Order(StringComparer.Ordinal))
         {
             var key = Path.GetFileName(path);
-            if (known.Contains(key) || key is Spool.EntryFile or Names.Manifest || key.EndsWith(".tmp", StringComparison.Ordinal))
+            if (key is Spool.EntryFile or Names.Manifest || key.EndsWith(".tmp", StringComparison.Ordinal) || artifacts.Exists(artifact => artifact.Key == key))
                 continue;
-            Add(new Artifact { Type = ArtifactKeys.TypeOf(key), Key = key, Bytes = new FileInfo(path).Length, Sha256 = HashOf(key) });
+            if (HashOf(key) is { } hash)
+                artifacts.Add(new Artifact { Type = ArtifactKeys.TypeOf(key), Key = key, Bytes = new FileInfo(path).Length, Sha256 = hash });
         }
-        foreach (var planned in Record.Plan)
-            if (planned.Decision != PlanDecisions.Skipped && Record.Artifacts.All(artifact => artifact.Type != planned.Type.ToString()))
-                Add(new Artifact
+        foreach (var planned in entry.Record.Plan)
+            if (planned.Decision != PlanDecisions.Skipped && !artifacts.Exists(artifact => artifact.Type == planned.Type.ToString()))
+                artifacts.Add(new Artifact
                 {
                     Type = planned.Type.ToString(),
                     Key = ArtifactKeys.Of(planned.Type),
                     Error = "the sidecar was killed before this was captured",
                     Reason = Reasons.Interrupted,
                 });
+        if (artifacts.SequenceEqual(entry.Record.Artifacts))
+            return;
+        try
+        {
+            // Not final any more, if it was: whether it is whole has to be judged again.
+            Change(before => before with { Record = before.Record with { Artifacts = artifacts }, IsFinal = false });
+        }
+        catch (SpoolException)
+        {
+            // On a full disk this is known for as long as this life lasts, and found out again in the next.
+        }
     }
+
+    private Artifact Checked(Artifact artifact, SpoolEntry entry) =>
+        !artifact.IsComplete || entry.Stored.Contains(artifact.Key) || HashOf(artifact.Key) == artifact.Sha256
+            ? artifact
+            : artifact with { Sha256 = null, Error = "the spooled file was damaged when the sidecar was killed", Reason = Reasons.Interrupted };
 
     private string? HashOf(string key)
     {
@@ -124,7 +163,7 @@ internal sealed class SpooledCapture
             using var file = File.OpenRead(PathOf(key));
             return Convert.ToHexStringLower(SHA256.HashData(file));
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return null;
         }

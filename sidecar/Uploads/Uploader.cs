@@ -22,7 +22,7 @@ internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider t
 
     /// <summary>
     /// Works until <paramref name="ct"/> ends it, or until nothing is left to store once <paramref name="draining"/> says that nothing
-    /// more will come. A failure of the store is logged and tried again; what this throws is a mistake of ours.
+    /// more will come. A failure of the store is logged and tried again.
     /// </summary>
     public async Task RunAsync(CancellationToken draining, CancellationToken ct)
     {
@@ -114,7 +114,7 @@ internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider t
         {
             Log.StoreFailed(log, capture.Record.Id, e.Reason, e.Message);
             // What will pass is the store's trouble and everybody's; what will not may be this capture's alone.
-            return e.IsTransient ? Round.StoreFailed : Round.CaptureFailed;
+            return e is { IsTransient: true, Reason: not Reasons.ContentMismatch } ? Round.StoreFailed : Round.CaptureFailed;
         }
         catch (SpoolException e)
         {
@@ -124,6 +124,13 @@ internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider t
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Log.StoreFailed(log, capture.Record.Id, Reasons.Unexpected, e.Message);
+            return Round.CaptureFailed;
+        }
+#pragma warning disable CA1031 // A mistake of ours over one capture must not end the storing of all.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            Log.Unexpected(log, e, "storing a capture");
             return Round.CaptureFailed;
         }
     }

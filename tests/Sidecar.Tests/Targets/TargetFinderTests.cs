@@ -1,0 +1,109 @@
+using Premortem.Sidecar.Targets;
+using Xunit;
+
+namespace Premortem.Sidecar.Tests.Targets;
+
+public sealed class TargetFinderTests : IDisposable
+{
+    private readonly FakeProcTree _proc = new();
+
+    public TargetFinderTests() => _proc.Process(Environment.ProcessId, "premortem-sidec", "0::/../sidecar");
+
+    public void Dispose() => _proc.Dispose();
+
+    [Fact]
+    public void In_a_pod_every_container_but_the_sandbox_and_the_sidecar_is_a_target()
+    {
+        _proc.Process(1, "pause", "0::/../sandbox").Process(2, "kthreadd", "0::/").Process(3, "kworker/0:1", "0::/", parent: 2)
+            .Process(10, "app", "0::/../c1", container: "checkout").Process(11, "helper", "0::/../c1").Process(20, "proxy", "0::/../c2")
+            .Process(30, "dead", "0::/../c3", state: 'Z').Process(5_000_000, "sh", "0::/../sidecar");
+        Assert.Equal(["checkout: 10 11", "proxy: 20"], Find(Finder()));
+    }
+
+    [Fact]
+    public void Only_the_containers_of_the_policy_are_targets()
+    {
+        _proc.Process(10, "app", "0::/../c1", container: "checkout").Process(20, "proxy", "0::/../c2");
+        Assert.Equal(["proxy: 20"], Find(Finder("proxy")));
+    }
+
+    [Fact]
+    public void Of_two_containers_of_one_name_each_keeps_its_own_through_a_restart_of_the_other()
+    {
+        var finder = Finder();
+        _proc.Process(10, "app", "0::/../c1").Process(20, "app", "0::/../c2");
+        Assert.Equal(["app: 10", "app-2: 20"], Find(finder));
+        _proc.Gone(10);
+        Assert.Equal(["app-2: 20"], Find(finder));
+        _proc.Process(30, "app", "0::/../c3");
+        Assert.Equal(["app-2: 20", "app: 30"], Find(finder));
+    }
+
+    [Fact]
+    public void A_process_is_looked_at_once()
+    {
+        // Beyond what the kernel gives away, so that this process is none of them.
+        const int First = 5_000_000;
+        for (var pid = First; pid < First + 2000; pid++)
+            _proc.Process(pid, "app", $"0::/../c{(pid - First) / 100}", container: $"c{(pid - First) / 100}");
+        var finder = Finder();
+        var first = Find(finder);
+        Assert.Equal(20, first.Count);
+        // What is read again would not be found any more.
+        for (var pid = First; pid < First + 2000; pid++)
+            foreach (var file in Directory.EnumerateFiles($"{_proc.Root}/{pid}"))
+                File.Delete(file);
+        Assert.Equal(first, Find(finder));
+        for (var pid = First; pid < First + 1000; pid++)
+            _proc.Gone(pid);
+        Assert.Equal(10, Find(finder).Count);
+    }
+
+    [Fact]
+    public void The_runtimes_first_process_is_no_target_until_it_is_the_program()
+    {
+        var finder = Finder();
+        _proc.Process(10, "runc:[2:INIT]", "0::/../c1", executable: "/usr/bin/runc");
+        Assert.Empty(Find(finder));
+        _proc.Process(10, "app", "0::/../c1", container: "checkout");
+        Assert.Equal(["checkout: 10"], Find(finder));
+    }
+
+    [Fact]
+    public void What_becomes_another_program_stays_the_target_that_it_was()
+    {
+        var finder = Finder();
+        _proc.Process(10, "entrypoint.sh", "0::/../c1", executable: null);
+        Assert.Equal(["entrypoint.sh: 10"], Find(finder));
+        _proc.Process(10, "app", "0::/../c1", container: "checkout", executable: null);
+        Assert.Equal(["entrypoint.sh: 10"], Find(finder));
+    }
+
+    [Fact]
+    public void A_single_process_is_a_target_while_it_lives()
+    {
+        var finder = new TargetFinder(new ProcFs(_proc.Root), new TargetScope.Process(10), []);
+        Assert.Empty(finder.Find());
+        _proc.Process(10, "app", "0::/a");
+        Assert.Equal(("pid-10", "app"), (finder.Find()[0].Key, finder.Find()[0].Container));
+        _proc.Process(10, "app", "0::/a", state: 'Z');
+        Assert.Empty(finder.Find());
+    }
+
+    [Fact]
+    public void A_cgroup_is_one_target_with_all_that_is_below_it()
+    {
+        _proc.File("sys/cgroup.procs", "1\n").File("sys/pod/cgroup.procs", "10\n0\n11\n").File("sys/pod/child/cgroup.procs", "12\n").File("sys/pod/child/deep/cgroup.procs", "");
+        var finder = new TargetFinder(new ProcFs(_proc.Root), new TargetScope.Cgroup(_proc.Path("sys/pod")), []);
+        var target = Assert.Single(finder.Find());
+        Assert.Equal("pod", target.Container);
+        Assert.Equal([10, 11, 12], target.Pids);
+        Assert.Equal(_proc.Path("sys"), target.Cgroup?.MountPoint);
+        _proc.File("sys/pod/cgroup.procs", "").File("sys/pod/child/cgroup.procs", "");
+        Assert.Empty(finder.Find());
+    }
+
+    private TargetFinder Finder(params string[] containers) => new(new ProcFs(_proc.Root), new TargetScope.Pod(), containers);
+
+    private static List<string> Find(TargetFinder finder) => [.. finder.Find().Select(target => $"{target.Container}: {string.Join(' ', target.Pids)}")];
+}
