@@ -45,6 +45,7 @@ internal sealed class Pipeline : IDisposable
     private readonly ProcFs _proc = new();
     private readonly TargetFinder _finder;
     private readonly TargetProbe _probe;
+    private readonly TargetFollower _follower;
     private readonly RecordWriter _records;
     private readonly Waiter _waiter = new();
     private readonly Dictionary<string, TargetWatch> _watches = [];
@@ -66,6 +67,7 @@ internal sealed class Pipeline : IDisposable
         _log = loggers.CreateLogger<Pipeline>();
         _finder = new TargetFinder(_proc, options.Scope, options.Policy.Spec.Containers, time);
         _probe = new TargetProbe(_proc, options.Policy.Spec, time, loggers.CreateLogger<TargetProbe>());
+        _follower = new TargetFollower(_proc, _probe, options, time, loggers.CreateLogger<TargetFollower>());
         _records = new RecordWriter(options.Policy.Spec, time, loggers.CreateLogger<RecordWriter>());
         _startedAt = time.GetTimestamp();
     }
@@ -139,7 +141,7 @@ internal sealed class Pipeline : IDisposable
                 if (watch.Life is not { } life)
                     continue;
                 if (watch.Memory!.TryRead(out var reading))
-                    watch.Timeline.Add(new MemorySample(_time.GetUtcNow(), Elapsed, reading, Ceiling(reading)));
+                    watch.Timeline.Add(new MemorySample(_time.GetUtcNow(), Elapsed, reading, reading.Ceiling(_options.MemoryLimitBytes)));
                 descriptors.Add(life.Process.Descriptor);
             }
             _waiter.Wait(descriptors, TargetWatch.LongestWhileCapturing);
@@ -204,7 +206,8 @@ internal sealed class Pipeline : IDisposable
                 _watches.Add(target.Key, watch = new TargetWatch(target.Key, target.Container, engine));
             }
             watch.Pids = target.Pids;
-            Follow(watch, target);
+            if (_follower.Follow(watch, target, Elapsed) is { } begun)
+                _ = Watched(() => _probe.FollowAsync(begun, _stopping.Token), "finding the profiles");
         }
         return _options.Scope switch
         {
@@ -212,113 +215,6 @@ internal sealed class Pipeline : IDisposable
             TargetScope.Cgroup cgroup => Directory.Exists(cgroup.Directory),
             _ => true,
         };
-    }
-
-    /// <summary>Begins a life of a target that has none, or gives one that watches the wrong process the right one.</summary>
-    private void Follow(TargetWatch watch, FoundTarget target)
-    {
-        if (watch.Life is { } known && watch.CgroupId != target.Cgroup?.Id && target.Pids.Contains(known.Process.Pid))
-            Move(watch, known, target);
-        if (watch.Life is { Identity.Runtime: not null })
-            return;
-        var main = MainProcess(target.Pids);
-        if (main is not { } process || (watch.Life is { } current && (process.Pid == current.Process.Pid || process.Runtime is null)))
-            return;
-        if (_proc.Stat(process.Pid) is not { } stat || ProcessHandle.TryOpen(_proc, process.Pid) is not { } handle)
-            return;
-        // The shell around a program that died is no new life of it, and its end no further crash.
-        if (watch.Life is null && process.Runtime is null && stat.StartTicks <= watch.EndedStartTicks)
-        {
-            handle.Dispose();
-            return;
-        }
-        var isNewLife = watch.Life is null;
-        var identity = new TargetIdentity
-        {
-            Namespace = _options.Identity.Namespace,
-            Workload = _options.Identity.Workload ?? watch.Container,
-            Pod = _options.Identity.Pod,
-            Container = watch.Container,
-            Node = _options.Identity.Node,
-            Incarnation = isNewLife ? watch.Incarnation + 1 : watch.Incarnation,
-            Pid = process.Pid,
-        };
-        var life = new TargetLife(handle, identity, stat.StartTicks, Elapsed);
-        var source = SourceFor(watch, target);
-        var previous = watch.Life;
-        watch.Begin(life, source, target.Cgroup?.Id, isNewLife);
-        previous?.Replace();
-        previous?.Dispose();
-        TellWatching(watch, life);
-        _ = Watched(() => _probe.FollowAsync(life, _stopping.Token), "finding the profiles");
-    }
-
-    /// <summary>Whoever started the process has moved it into another cgroup: there it is limited now, and killed.</summary>
-    private void Move(TargetWatch watch, TargetLife life, FoundTarget target)
-    {
-        var source = SourceFor(watch, target);
-        if (source is not CgroupMemory || source == watch.Memory)
-        {
-            // A process on its way out is shown in v1's root, which has no memory of its own.
-            if (source != watch.Memory)
-                source.Dispose();
-            return;
-        }
-        watch.MoveTo(source, target.Cgroup!.Id);
-        TellWatching(watch, life);
-    }
-
-    private void TellWatching(TargetWatch watch, TargetLife life)
-    {
-        watch.Memory!.TryRead(out var reading);
-        var limit = Ceiling(reading);
-        Log.Watching(_log, watch.Container, life.Process.Pid, life.Identity.Incarnation, watch.Memory.Name, limit is { } bytes ? Quantity.ForPeople(bytes) : "none");
-        if (limit is null && !watch.ToldNoLimit)
-        {
-            watch.ToldNoLimit = true;
-            Log.NoLimit(_log, watch.Container);
-        }
-    }
-
-    private IMemorySource SourceFor(TargetWatch watch, FoundTarget target)
-    {
-        if (watch.Memory is { } kept && watch.CgroupId == target.Cgroup?.Id && kept.TryRead(out _))
-            return kept;
-        if (target.Cgroup is { Directory: { } directory, MountPoint: { } mount } && CgroupMemory.TryOpen(directory, mount, _time) is { } cgroup)
-        {
-            // A single process without a limit of its own shares its cgroup with who knows whom.
-            if (_options.Scope is not TargetScope.Process || (cgroup.TryRead(out var reading) && reading.LimitBytes is not null))
-                return cgroup;
-            cgroup.Dispose();
-        }
-        return new ProcMemory(_proc.Root, () => watch.Pids);
-    }
-
-    /// <summary>
-    /// The process whose profiles are worth most: the largest Go program, else the one that the container was started with. A shell's
-    /// helpers come and go, and are not the container's lives; a child that outweighs it by far is what it was started for.
-    /// </summary>
-    private (int Pid, RuntimeIdentity? Runtime)? MainProcess(IReadOnlyList<int> pids)
-    {
-        const int most = 16;
-        const long worthWhile = 16 << 20;
-        var largest = pids
-            .Select(pid => (Pid: pid, Stat: _proc.Stat(pid)))
-            .Where(process => process.Stat is { State: not ('Z' or 'X') })
-            .OrderByDescending(process => process.Stat!.ResidentBytes)
-            .Take(most)
-            .Select(process => (process.Pid, Stat: process.Stat!, _probe.Identify(process.Pid).Runtime))
-            .ToList();
-        if (largest.Count == 0)
-            return null;
-        var main = largest.Find(process => process.Runtime is not null);
-        if (main.Pid == 0)
-        {
-            main = largest.MinBy(process => (process.Stat.StartTicks, process.Pid));
-            if (largest[0].Stat.ResidentBytes >= Math.Max(worthWhile, 2 * main.Stat.ResidentBytes))
-                main = largest[0];
-        }
-        return (main.Pid, main.Runtime);
     }
 
     private void Sample(TargetWatch watch, TargetLife life)
@@ -330,7 +226,7 @@ internal sealed class Pipeline : IDisposable
             watch.DueAt = started + SamplingRate.ShortestOverBudget;
             return;
         }
-        var sample = new MemorySample(_time.GetUtcNow(), started, reading, Ceiling(reading));
+        var sample = new MemorySample(_time.GetUtcNow(), started, reading, reading.Ceiling(_options.MemoryLimitBytes));
         foreach (var decision in watch.Judge(sample))
             switch (decision)
             {
@@ -346,13 +242,6 @@ internal sealed class Pipeline : IDisposable
         KeepWarm(watch, life, sample);
         watch.DueAt = started + watch.NextWait(sample, Elapsed - started);
     }
-
-    private long? Ceiling(in MemoryReading reading) => (reading.LimitBytes, _options.MemoryLimitBytes) switch
-    {
-        (null, var given) => given,
-        (var limit, null) => limit,
-        var (limit, given) => Math.Min(limit.Value, given.Value),
-    };
 
     /// <summary>A kill that the main process survived: another process of the container was the victim.</summary>
     private void NoticeKill(TargetWatch watch, TargetLife life, in MemoryReading reading)

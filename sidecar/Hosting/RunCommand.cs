@@ -101,7 +101,7 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
             ? cgroup
             : new ProcMemory(proc.Root, () => target.Pids);
         var isReadable = memory.TryRead(out var reading);
-        var ceiling = reading.LimitBytes is { } limit && memoryLimitBytes is { } given ? Math.Min(limit, given) : reading.LimitBytes ?? memoryLimitBytes;
+        var ceiling = reading.Ceiling(memoryLimitBytes);
         await output.WriteLineAsync(isReadable
             ? $"  memory   {memory.Name}: working set {Quantity.ForPeople(reading.WorkingSetBytes)}, usage {Quantity.ForPeople(reading.UsageBytes)}, limit {(ceiling is { } c ? Quantity.ForPeople(c) : "none: shares of the limit and timeToLimit cannot fire")}"
             : $"  memory   cannot be read from {memory.Name}");

@@ -18,4 +18,12 @@ internal readonly record struct MemoryReading(
 
     /// <summary>What is left when every cache is dropped: only this can end in a kill.</summary>
     public long UnreclaimableBytes => Math.Max(0, WorkingSetBytes - OtherReclaimableBytes);
+
+    /// <summary>What triggers measure against: the lower of the limit that was read and one given by hand; null: there is neither.</summary>
+    public long? Ceiling(long? givenBytes) => (LimitBytes, givenBytes) switch
+    {
+        (null, var given) => given,
+        (var limit, null) => limit,
+        var (limit, given) => Math.Min(limit.Value, given.Value),
+    };
 }
