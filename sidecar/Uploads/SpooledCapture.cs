@@ -46,22 +46,16 @@ internal sealed class SpooledCapture
     public void Add(Artifact artifact)
     {
         long replaced = 0;
-        try
+        Change(entry =>
         {
-            Change(entry =>
+            replaced = entry.Record.Artifacts.Where(other => other.Key == artifact.Key && other.IsComplete).Sum(other => other.Bytes);
+            return entry with
             {
-                replaced = entry.Record.Artifacts.Where(other => other.Key == artifact.Key && other.IsComplete).Sum(other => other.Bytes);
-                return entry with
-                {
-                    Record = entry.Record with { Artifacts = [.. entry.Record.Artifacts.Where(other => other.Key != artifact.Key), artifact] },
-                    Stored = [.. entry.Stored.Where(key => key != artifact.Key)],
-                };
-            });
-        }
-        finally
-        {
-            _spool.Release(replaced);
-        }
+                Record = entry.Record with { Artifacts = [.. entry.Record.Artifacts.Where(other => other.Key != artifact.Key), artifact] },
+                Stored = [.. entry.Stored.Where(key => key != artifact.Key)],
+            };
+        });
+        _spool.Release(replaced);
     }
 
     /// <param name="durable">Whether to wait for the disk.</param>
@@ -140,15 +134,8 @@ internal sealed class SpooledCapture
                 });
         if (artifacts.SequenceEqual(entry.Record.Artifacts))
             return;
-        try
-        {
-            // Not final any more, if it was: whether it is whole has to be judged again.
-            Change(before => before with { Record = before.Record with { Artifacts = artifacts }, IsFinal = false });
-        }
-        catch (SpoolException)
-        {
-            // On a full disk this is known for as long as this life lasts, and found out again in the next.
-        }
+        // Not final any more, if it was: whether it is whole has to be judged again.
+        Change(before => before with { Record = before.Record with { Artifacts = artifacts }, IsFinal = false });
     }
 
     private Artifact Checked(Artifact artifact, SpoolEntry entry) =>

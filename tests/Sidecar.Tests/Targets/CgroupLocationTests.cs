@@ -79,9 +79,9 @@ public sealed class CgroupLocationTests : IDisposable
         Cgroup("my sys/a\\x2db", "memory.current", $"{Pid}\n");
         Assert.Equal(_proc.Path("my sys/a\\x2db"), Find()?.Directory);
         Self("27 23 0:24 /a\\134x2db " + _proc.Path("part") + " rw - cgroup2 cgroup2 rw\n");
-        Directory.Delete(_proc.Path("my sys"), recursive: true);
-        Cgroup("part", "memory.current", $"{Pid}\n");
-        Assert.Equal(_proc.Path("part"), Find()?.Directory);
+        _proc.Process(Pid, "app", "0::/a\\x2db/c");
+        Cgroup("part/c", "memory.current", $"{Pid}\n");
+        Assert.Equal(_proc.Path("part/c"), Find()?.Directory);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Time.Testing;
 using Premortem.Sidecar.Targets;
 using Xunit;
 
@@ -6,6 +7,7 @@ namespace Premortem.Sidecar.Tests.Targets;
 public sealed class TargetFinderTests : IDisposable
 {
     private readonly FakeProcTree _proc = new();
+    private readonly FakeTimeProvider _time = new();
 
     public TargetFinderTests() => _proc.Process(Environment.ProcessId, "premortem-sidec", "0::/../sidecar");
 
@@ -40,7 +42,7 @@ public sealed class TargetFinderTests : IDisposable
     }
 
     [Fact]
-    public void A_process_is_looked_at_once()
+    public void Once_it_has_settled_a_process_is_not_looked_at_again()
     {
         // Beyond what the kernel gives away, so that this process is none of them.
         const int First = 5_000_000;
@@ -49,11 +51,13 @@ public sealed class TargetFinderTests : IDisposable
         var finder = Finder();
         var first = Find(finder);
         Assert.Equal(20, first.Count);
-        // What is read again would not be found any more.
+        Assert.False(finder.IsSettled);
+        _time.Advance(TimeSpan.FromSeconds(3.1));
+        // What is looked at again would be another's from now on.
         for (var pid = First; pid < First + 2000; pid++)
-            foreach (var file in Directory.EnumerateFiles($"{_proc.Root}/{pid}"))
-                File.Delete(file);
+            _proc.Process(pid, "another", "0::/../other", container: "other");
         Assert.Equal(first, Find(finder));
+        Assert.True(finder.IsSettled);
         for (var pid = First; pid < First + 1000; pid++)
             _proc.Gone(pid);
         Assert.Equal(10, Find(finder).Count);
@@ -65,24 +69,28 @@ public sealed class TargetFinderTests : IDisposable
         var finder = Finder();
         _proc.Process(10, "runc:[2:INIT]", "0::/../c1", executable: "/usr/bin/runc");
         Assert.Empty(Find(finder));
+        // However long it is made to wait.
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Empty(Find(finder));
         _proc.Process(10, "app", "0::/../c1", container: "checkout");
         Assert.Equal(["checkout: 10"], Find(finder));
     }
 
     [Fact]
-    public void What_becomes_another_program_stays_the_target_that_it_was()
+    public void In_its_first_moments_a_process_may_still_become_another()
     {
         var finder = Finder();
-        _proc.Process(10, "entrypoint.sh", "0::/../c1", executable: null);
+        _proc.Process(10, "entrypoint.sh", "0::/../c1");
         Assert.Equal(["entrypoint.sh: 10"], Find(finder));
-        _proc.Process(10, "app", "0::/../c1", container: "checkout", executable: null);
-        Assert.Equal(["entrypoint.sh: 10"], Find(finder));
+        _time.Advance(TimeSpan.FromSeconds(2));
+        _proc.Process(10, "app", "0::/../c1", container: "checkout");
+        Assert.Equal(["checkout: 10"], Find(finder));
     }
 
     [Fact]
     public void A_single_process_is_a_target_while_it_lives()
     {
-        var finder = new TargetFinder(new ProcFs(_proc.Root), new TargetScope.Process(10), []);
+        var finder = new TargetFinder(new ProcFs(_proc.Root), new TargetScope.Process(10), [], _time);
         Assert.Empty(finder.Find());
         _proc.Process(10, "app", "0::/a");
         Assert.Equal(("pid-10", "app"), (finder.Find()[0].Key, finder.Find()[0].Container));
@@ -94,7 +102,7 @@ public sealed class TargetFinderTests : IDisposable
     public void A_cgroup_is_one_target_with_all_that_is_below_it()
     {
         _proc.File("sys/cgroup.procs", "1\n").File("sys/pod/cgroup.procs", "10\n0\n11\n").File("sys/pod/child/cgroup.procs", "12\n").File("sys/pod/child/deep/cgroup.procs", "");
-        var finder = new TargetFinder(new ProcFs(_proc.Root), new TargetScope.Cgroup(_proc.Path("sys/pod")), []);
+        var finder = new TargetFinder(new ProcFs(_proc.Root), new TargetScope.Cgroup(_proc.Path("sys/pod")), [], _time);
         var target = Assert.Single(finder.Find());
         Assert.Equal("pod", target.Container);
         Assert.Equal([10, 11, 12], target.Pids);
@@ -103,7 +111,7 @@ public sealed class TargetFinderTests : IDisposable
         Assert.Empty(finder.Find());
     }
 
-    private TargetFinder Finder(params string[] containers) => new(new ProcFs(_proc.Root), new TargetScope.Pod(), containers);
+    private TargetFinder Finder(params string[] containers) => new(new ProcFs(_proc.Root), new TargetScope.Pod(), containers, _time);
 
     private static List<string> Find(TargetFinder finder) => [.. finder.Find().Select(target => $"{target.Container}: {string.Join(' ', target.Pids)}")];
 }

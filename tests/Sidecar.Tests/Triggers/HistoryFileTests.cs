@@ -18,7 +18,7 @@ public sealed class HistoryFileTests : IDisposable
     public void What_is_kept_is_there_after_a_restart()
     {
         var history = TriggerHistory.Empty.With("near-limit", s_at).With("oom-ahead", s_at.AddMinutes(1));
-        new HistoryFile(Path).Keep("app", history);
+        Keep(new HistoryFile(Path), "app", history);
         var restored = new HistoryFile(Path).For("app");
         Assert.Equal(s_at, restored.LastFired["near-limit"]);
         Assert.Equal([s_at, s_at.AddMinutes(1)], restored.Captures);
@@ -29,9 +29,9 @@ public sealed class HistoryFileTests : IDisposable
     public void Each_target_has_its_own()
     {
         var file = new HistoryFile(Path);
-        file.Keep("a", TriggerHistory.Empty.With("x", s_at));
-        file.Keep("b", TriggerHistory.Empty.With("y", s_at));
-        file.Keep("a", file.For("a").With("x", s_at.AddHours(1)));
+        Keep(file, "a", TriggerHistory.Empty.With("x", s_at));
+        Keep(file, "b", TriggerHistory.Empty.With("y", s_at));
+        Keep(file, "a", file.For("a").With("x", s_at.AddHours(1)));
         var restored = new HistoryFile(Path);
         Assert.Equal(s_at.AddHours(1), restored.For("a").LastFired["x"]);
         Assert.Equal(s_at, restored.For("b").LastFired["y"]);
@@ -62,7 +62,7 @@ public sealed class HistoryFileTests : IDisposable
     [Fact]
     public void A_file_cut_anywhere_is_no_crash()
     {
-        new HistoryFile(Path).Keep("app", TriggerHistory.Empty.With("near-limit", s_at));
+        Keep(new HistoryFile(Path), "app", TriggerHistory.Empty.With("near-limit", s_at));
         var whole = File.ReadAllBytes(Path);
         for (var length = 0; length < whole.Length; length++)
         {
@@ -75,9 +75,15 @@ public sealed class HistoryFileTests : IDisposable
     public void What_cannot_be_written_leaves_what_was()
     {
         var file = new HistoryFile(Path);
-        file.Keep("app", TriggerHistory.Empty.With("x", s_at));
+        Keep(file, "app", TriggerHistory.Empty.With("x", s_at));
         Directory.CreateDirectory(Path + ".tmp");
-        Assert.ThrowsAny<Exception>(() => file.Keep("app", TriggerHistory.Empty.With("x", s_at.AddDays(1))));
+        Assert.ThrowsAny<Exception>(() => Keep(file, "app", TriggerHistory.Empty.With("x", s_at.AddDays(1))));
         Assert.Equal(s_at, new HistoryFile(Path).For("app").LastFired["x"]);
+    }
+
+    private static void Keep(HistoryFile file, string target, TriggerHistory history)
+    {
+        file.Note(target, history);
+        file.Write();
     }
 }

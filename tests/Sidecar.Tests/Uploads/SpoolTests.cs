@@ -239,16 +239,16 @@ public sealed class SpoolTests : IDisposable
     {
         Need.Part(Environment.UserName == "root", "only root can mount a small disk");
         using var folder = new TemporaryFolder();
-        Need.Part((await ChildProcess.RunAsync("/bin/mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", folder.Path])).ExitCode == 0, "no tmpfs can be mounted");
+        Need.Part((await ChildProcess.RunAsync("/bin/mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", folder.Path])).ExitCode == 0, "no tmpfs can be mounted");
         try
         {
             using var fixture = new SpoolFixture(folder.Path);
-            var spool = fixture.Open();
+            var spool = fixture.Open(10 << 20);
             var capture = spool.Create(SpoolFixture.Record("a", 0, CaptureType.Heap, CaptureType.Cpu));
             SpoolFixture.Capture(capture, "heap.pb.gz", new string('h', 100_000));
             using (var file = capture.Begin("cpu.pb.gz"))
             {
-                Assert.Equal(Reasons.DiskFull, Assert.Throws<SpoolException>(() => file.Write(new byte[500_000])).Reason);
+                Assert.Equal(Reasons.DiskFull, Assert.Throws<SpoolException>(() => file.Write(new byte[2_000_000])).Reason);
                 Assert.Equal(100_000, spool.UsedBytes);
             }
             capture.Add(new Artifact { Type = "Cpu", Key = "cpu.pb.gz", Error = "full", Reason = Reasons.DiskFull });
@@ -256,15 +256,16 @@ public sealed class SpoolTests : IDisposable
             var filler = Path.Combine(folder.Path, "filler");
             using (var file = File.OpenHandle(filler, FileMode.Create, FileAccess.Write))
                 Assert.Throws<IOException>((Action)(() => Fill(file)));
-            Assert.Equal(Reasons.DiskFull, Assert.Throws<SpoolException>(() => capture.MarkStored("x")).Reason);
+            for (var i = 0; i < 100; i++)
+                capture.Update(record => record with { OutcomeReason = new string('x', 10_000) });
             Assert.False(File.Exists(capture.PathOf("capture.json.tmp")));
             // A file that the record on disk does not know of, and no room to tell it.
             File.Move(capture.PathOf("heap.pb.gz"), capture.PathOf("allocs.pb.gz"));
-            var found = Assert.Single(fixture.Open().Captures);
+            var found = Assert.Single(fixture.Open(10 << 20).Captures);
             Assert.Equal("Allocs", Assert.Single(found.Unstored).Type);
             File.Delete(filler);
             found.Complete(record => record with { Phase = CapturePhase.Partial });
-            Assert.Equal("Allocs", Assert.Single(Assert.Single(fixture.Open().Captures).Unstored).Type);
+            Assert.Equal("Allocs", Assert.Single(Assert.Single(fixture.Open(10 << 20).Captures).Unstored).Type);
         }
         finally
         {

@@ -263,6 +263,7 @@ public sealed class UploaderTests : IAsyncDisposable
         var tries = Math.Max(1, _triesSeen);
         await Eventually.Holds(() => _store.Tries, now => now >= tries, "a try");
         tries = _store.Tries;
+        var began = _time.GetUtcNow();
         _time.Advance(TimeSpan.FromSeconds(seconds * 0.79));
         Assert.Equal(tries, _store.Tries);
         await Eventually.Holds(
@@ -275,6 +276,8 @@ public sealed class UploaderTests : IAsyncDisposable
             },
             now => now > tries,
             $"a try after {seconds} s");
+        // It may have begun only after the first step, and not later.
+        Assert.InRange((_time.GetUtcNow() - began).TotalSeconds, seconds * 0.79, seconds * 2.1);
         _triesSeen = _store.Tries;
     }
 
