@@ -64,8 +64,9 @@ public sealed class MemoryOfTheTargetTests
         using var ground = new SidecarGround(Usual);
         using var cgroup = MemoryCgroup.Create(256 * MiB);
         await using var sidecar = SidecarProcess.OnCgroup(ground, cgroup);
-        // Teeth of four seconds, from almost nothing to three fifths of the limit.
-        await using var target = await GoLeak.StartAsync(cgroup.Path, environment: new Dictionary<string, string?> { ["GODEBUG"] = "madvdontneed=1", ["GOGC"] = "off" }, flags: ["-mode", "sawtooth", "-size", "150", "-rate", "40", "-spin=false"]);
+        // Teeth of two and a half seconds, from almost nothing to just above half of the limit: half as long as what the first one is
+        // given to end, and far from so fast that the ceiling would be urgent, on a busy machine too.
+        await using var target = await GoLeak.StartAsync(cgroup.Path, environment: new Dictionary<string, string?> { ["GODEBUG"] = "madvdontneed=1", ["GOGC"] = "off" }, flags: ["-mode", "sawtooth", "-size", "135", "-rate", "55", "-spin=false"]);
         await sidecar.ReadyAsync();
         await sidecar.WaitForAsync(300, line => line["Percent"].StartsWith('5') || line["Percent"].StartsWith('6'));
         await Task.Delay(TimeSpan.FromSeconds(8), TimeProvider.System);
