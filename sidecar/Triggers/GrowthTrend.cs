@@ -88,6 +88,14 @@ internal sealed class GrowthTrend
     /// <summary>Bytes a second over at most the last <paramref name="window"/> of the present climb; null before there are three points.</summary>
     public double? BytesPerSecond(TimeSpan window)
     {
+        // It has to go on: a fill that has ended is a slope for as long as the window remembers it. A leak that comes in steps pauses.
+        var lately = window / 4 > LeastLately ? window / 4 : LeastLately;
+        return Slope(window) is { } slope ? Math.Min(slope, GrownBytes(lately) / lately.TotalSeconds * 4) : null;
+    }
+
+    /// <summary>The same, whether it goes on or not.</summary>
+    public double? Slope(TimeSpan window)
+    {
         if (_slow.Count == 0)
             return null;
         var since = _slow.Last.Elapsed - window;
@@ -96,11 +104,7 @@ internal sealed class GrowthTrend
         var first = _slow.Count - 1;
         while (first > 0 && _slow[first - 1].Elapsed >= since)
             first--;
-        if (_slow.Count - first < 3)
-            return null;
-        // It has to go on: a fill that has ended is a slope for as long as the window remembers it. A leak that comes in steps pauses.
-        var lately = window / 4 > LeastLately ? window / 4 : LeastLately;
-        return Math.Min(TheilSen(_slow, first), GrownBytes(lately) / lately.TotalSeconds * 4);
+        return _slow.Count - first < 3 ? null : TheilSen(_slow, first);
     }
 
     /// <summary>The highest tooth of each of the last minutes is kept: a lower one after it must not be all that is left of it.</summary>

@@ -28,6 +28,9 @@ internal sealed class TriggerEngine
     private const double LeastShareOfSpike = 0.2;
     private const double LeastShareOfClimb = 0.125;
 
+    /// <summary>Less than this share of the steady growth, over the last second, is none.</summary>
+    private const double StandingStill = 0.1;
+
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
     private static readonly TimeSpan SteadyWindow = TimeSpan.FromSeconds(5);
 
@@ -184,6 +187,9 @@ internal sealed class TriggerEngine
         var steadyLeft = HasEaten(sample, ceiling, window, window / trigger.Within / 2) ? TimeLeft(sample, ceiling, _trend.BytesPerSecond(window)) : null;
         var urgent = spikeLeft < Urgent && spikeLeft < trigger.Within;
         if (!urgent && !(steadyLeft <= trigger.Within))
+            return null;
+        // A heap that has reached its size stands still at once, and the slope over a longer time notices late.
+        if (!urgent && _trend.Slope(TimeSpan.FromSeconds(1)) * steadyLeft!.Value.TotalSeconds < (ceiling - used) * StandingStill)
             return null;
         var nearTheEnd = used >= ceiling * NearTheEnd;
         if (_trend.LastPeakBytes > 0)

@@ -98,6 +98,7 @@ public sealed class UploaderTests : IAsyncDisposable
         _store.Fault = _ => new StoreException(Reasons.StoreUnreachable, "down", isTransient: true);
         Finish(Captured(spool, "b", "heap.pb.gz"));
         await Eventually.IsTrue(() => spool.Captures.All(capture => capture.Record.Id != "a"), "a is gone");
+        _triesSeen = _store.Tries + 1;
         _uploader!.Wake();
         await FailsAndWaitsAsync(1);
     }
