@@ -28,8 +28,11 @@ internal sealed class TriggerEngine
     private const double LeastShareOfSpike = 0.2;
     private const double LeastShareOfClimb = 0.125;
 
-    /// <summary>Less than this share of the steady growth, over the last second, is none.</summary>
-    private const double StandingStill = 0.1;
+    /// <summary>
+    /// Less than this share of the steady growth, over the last second, is none. A leak that comes in steps is believed while it rises:
+    /// then it is faster than it is on the whole.
+    /// </summary>
+    private const double StandingStill = 0.5;
 
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
     private static readonly TimeSpan SteadyWindow = TimeSpan.FromSeconds(5);
