@@ -75,7 +75,7 @@ public sealed class CommandLineTests
     public async Task A_process_that_has_ended_and_is_not_reaped_is_nothing_to_watch()
     {
         using var ground = new SidecarGround();
-        await using var parent = ChildProcess.Start("/bin/sh", ["-c", "sleep 0 & echo child $!; exec sleep 60"]);
+        await using var parent = ChildProcess.Start("/bin/sh", ["-c", "sleep 1 & echo child $!; exec sleep 60"]);
         var line = await parent.WaitForLineAsync("child ");
         var zombie = line.Split(' ')[1];
         await Eventually.Holds(() => File.ReadAllText($"/proc/{zombie}/stat"), stat => stat.Contains(") Z ", StringComparison.Ordinal), "a zombie");
