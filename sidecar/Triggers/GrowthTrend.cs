@@ -88,9 +88,13 @@ internal sealed class GrowthTrend
     /// <summary>Bytes a second over at most the last <paramref name="window"/> of the present climb; null before there are three points.</summary>
     public double? BytesPerSecond(TimeSpan window)
     {
-        // It has to go on: a fill that has ended is a slope for as long as the window remembers it. A leak that comes in steps pauses.
+        if (Slope(window) is not { } slope)
+            return null;
+        // It has to go on: a fill that has ended is a slope for as long as the window remembers it. Where growth has fallen to less than
+        // a quarter, what it does now is what counts.
         var lately = window / 4 > LeastLately ? window / 4 : LeastLately;
-        return Slope(window) is { } slope ? Math.Min(slope, GrownBytes(lately) / lately.TotalSeconds * 4) : null;
+        var now = GrownBytes(lately) / lately.TotalSeconds;
+        return now < slope / 4 ? now : slope;
     }
 
     /// <summary>The same, whether it goes on or not.</summary>

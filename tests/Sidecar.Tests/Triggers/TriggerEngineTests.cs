@@ -156,6 +156,13 @@ public sealed class TriggerEngineTests
     public void A_start_up_that_fills_more_than_half_within_seconds_and_stops_fires_nothing(double mibPerSecond) =>
         Assert.Empty(Replay.Of(new Series(5).Rise(mibPerSecond, 154).Hold(5 * Minutes), s_both).Fired);
 
+    [Theory]
+    [InlineData(0.1)]
+    [InlineData(0.5)]
+    [InlineData(1)]
+    public void A_fill_that_ends_in_a_drift_fires_nothing(double mibPerSecond) =>
+        Assert.Empty(Replay.Of(new Series(29).Rise(40, 160).Rise(mibPerSecond, 164).Hold(60).Noise(0.2), s_both).Fired);
+
     [Fact]
     public void A_slow_drift_is_no_danger_until_it_is() =>
         Assert.Empty(Replay.Of(new Series(100).To(210, 6 * Hours).Noise(1), s_both, every: 0.2).Fired);
