@@ -323,7 +323,8 @@ internal sealed class Pipeline : IDisposable
     private void Start(TargetWatch watch, TargetLife life, FiredTrigger fired)
     {
         _history.Note(watch.Key, watch.Engine.History);
-        if (watch.Sessions.Find(session => session.Session.Life == life && !session.Session.Captured.IsCompleted) is { Session: { } active })
+        var underWay = watch.Sessions.FindAll(session => session.Session.Life == life && !session.Session.Captured.IsCompleted);
+        if (underWay.Find(session => !session.Session.HasInstant) is { Session: { } active })
         {
             active.Join(fired);
             Log.Joined(_log, watch.Container, fired.Name, fired.Reason);
@@ -332,7 +333,7 @@ internal sealed class Pipeline : IDisposable
         {
             var around = new CaptureSession.Surroundings(
                 _options.Policy, _spool, _uploader, watch.Timeline, _records, _time, _loggers.CreateLogger<CaptureSession>(), _stopping.Token, _stopCaptures.Token);
-            var session = new CaptureSession(around, life, fired, watch.MemoryNow(), watch.Engine.TimeToCeiling);
+            var session = new CaptureSession(around, life, fired, watch.MemoryNow(), watch.Engine.TimeToCeiling, underWay.Count > 0);
             // Off this thread first: the log comes after the request is on its way.
             watch.Sessions.Add((session, Watched(session.RunAsync, "a capture")));
             Log.Fired(_log, watch.Container, fired.Name, fired.Reason);

@@ -13,7 +13,8 @@ namespace Premortem.Sidecar.Captures;
 /// One capture from the trigger to the final record: captures by plan, waits for what becomes of the target, completes the record.
 /// Everything captured is in the spool, and on its way to the store, as soon as it is whole.
 /// </summary>
-internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetLife life, FiredTrigger trigger, MemoryAtTrigger memory, TimeSpan? timeLeft)
+/// <param name="isBeside">Whether another capture of this target still takes a CPU profile or a trace: a program makes one at a time.</param>
+internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetLife life, FiredTrigger trigger, MemoryAtTrigger memory, TimeSpan? timeLeft, bool isBeside)
 {
     /// <summary>How long the outcome is awaited where no time to the ceiling is predicted, and at most.</summary>
     private static readonly TimeSpan LeastAftermath = TimeSpan.FromSeconds(10);
@@ -22,6 +23,7 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
     private readonly Lock _lock = new();
     private readonly List<FiredTrigger> _alsoFired = [];
     private readonly TaskCompletionSource _captured = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile bool _hasInstant;
 
     /// <summary>What every session works with.</summary>
     /// <param name="StopCaptures">Cancelled when the sidecar has to end and no capture may go on.</param>
@@ -39,8 +41,14 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
 
     public TargetLife Life => life;
 
-    /// <summary>Ends when nothing more is being captured: from then on a trigger starts a capture of its own.</summary>
+    /// <summary>Ends when nothing more is being captured.</summary>
     public Task Captured => _captured.Task;
+
+    /// <summary>
+    /// Whether what takes no time is captured already. Until then a further trigger is served by this capture; from then on it is worth
+    /// one of its own: memory has grown, and the newest heap says most.
+    /// </summary>
+    public bool HasInstant => _hasInstant || _captured.Task.IsCompleted;
 
     /// <summary>A further trigger fired while this capture is under way, and is served by it.</summary>
     public void Join(FiredTrigger also)
@@ -58,9 +66,16 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
             var plan = CapturePlanner.Plan(around.Policy.Spec.Captures, life.Pprof is not null, WhyNoProfiles(), timeLeft);
             if (life.HasEnded)
                 plan = [.. plan.Select(step => new PlannedCapture(step.Type, PlanDecisions.Skipped, $"{Reasons.TargetExited}: the target was dead already"))];
+            else if (isBeside)
+                plan = [.. plan.Select(step => CaptureRequest.TakesTime(step.Type)
+                    ? new PlannedCapture(step.Type, PlanDecisions.Skipped, "the capture before this one is still taking it")
+                    : step)];
             capture.Update(record => record with { Plan = plan }, durable: false);
             foreach (var step in plan.Where(step => step.Decision != PlanDecisions.Skipped))
+            {
+                _hasInstant |= CaptureRequest.TakesTime(step.Type);
                 await CaptureAsync(capture, step);
+            }
             _captured.TrySetResult();
             var end = await AwaitOutcomeAsync();
             lock (_lock)

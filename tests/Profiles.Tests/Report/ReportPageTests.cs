@@ -64,7 +64,12 @@ public sealed class ReportPageTests
             Memory = record.Memory with { Source = Evil },
             Target = new TargetIdentity
             {
-                Namespace = Evil, Workload = Evil, Pod = Evil, Container = Evil, Node = Evil, Executable = Evil,
+                Namespace = Evil,
+                Workload = Evil,
+                Pod = Evil,
+                Container = Evil,
+                Node = Evil,
+                Executable = Evil,
                 Runtime = new RuntimeIdentity(Premortem.Contracts.Policies.RuntimeKind.Go, Evil, Evil, Evil),
             },
             Plan = [new PlannedCapture(Premortem.Contracts.Policies.CaptureType.Heap, Evil, Evil)],

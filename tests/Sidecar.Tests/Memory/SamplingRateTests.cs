@@ -38,8 +38,12 @@ public sealed class SamplingRateTests
 
     [Property(MaxTest = 500)]
     public Property The_wait_is_always_within_its_bounds() => Prop.ForAll(
-        (from used in Gen.Choose(0, int.MaxValue) from threshold in Gen.Choose(-1, int.MaxValue) from left in Gen.Choose(-1, 100_000)
-         from microseconds in Gen.Choose(0, 2_000_000) from steps in Gen.Choose(1, 50) select (used, threshold, left, microseconds, steps)).ToArbitrary(),
+        (from used in Gen.Choose(0, int.MaxValue)
+         from threshold in Gen.Choose(-1, int.MaxValue)
+         from left in Gen.Choose(-1, 100_000)
+         from microseconds in Gen.Choose(0, 2_000_000)
+         from steps in Gen.Choose(1, 50)
+         select (used, threshold, left, microseconds, steps)).ToArbitrary(),
         given =>
         {
             var rate = new SamplingRate();
