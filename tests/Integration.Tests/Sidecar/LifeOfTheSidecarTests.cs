@@ -30,6 +30,25 @@ public sealed class LifeOfTheSidecarTests
         Assert.Equal(9, capture.Record.Artifacts.Count(artifact => Enum.TryParse<CaptureType>(artifact.Type, out _) && artifact.IsComplete));
     }
 
+    [Fact]
+    public async Task What_fires_during_a_CPU_profile_brings_a_heap_of_its_own()
+    {
+        using var ground = new SidecarGround(Never, "[{type: Heap}, {type: Cpu, duration: 4s}]");
+        await using var target = await GoLeak.StartAsync(flags: ["-mode", "hold", "-size", "20"]);
+        await using var sidecar = SidecarProcess.OnProcess(ground, target.Process.Id);
+        await sidecar.ReadyAsync();
+        sidecar.Signal(SidecarProcess.SigUsr1);
+        await sidecar.WaitForAsync(500, line => line["Type"] == "Heap");
+        sidecar.Signal(SidecarProcess.SigUsr1);
+        await Eventually.IsTrue(() => sidecar.Events(500).Count(line => line["Type"] == "Heap") == 2, "a second heap profile");
+        Assert.Equal(0, await sidecar.StopAsync());
+        var first = await ground.StoredAsync(record => record.Phase == CapturePhase.Completed);
+        var second = await ground.StoredAsync(record => record.Phase == CapturePhase.Partial);
+        Assert.True(first.Artifact("Cpu").IsComplete);
+        Assert.True(second.Artifact("Heap").IsComplete);
+        Assert.Equal(PlanDecisions.Skipped, second.Record.Plan.Single(step => step.Type == CaptureType.Cpu).Decision);
+    }
+
     [Theory]
     [InlineData(SidecarProcess.SigTerm)]
     [InlineData(SidecarProcess.SigInt)]
