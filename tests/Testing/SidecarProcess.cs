@@ -44,6 +44,12 @@ public sealed class SidecarProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// What a shell in a PID and mount namespace of its own does first: see its own processes in /proc. <c>unshare --mount-proc</c> does
+    /// it too, but not where the root is no mount point, as in a chroot.
+    /// </summary>
+    public const string OwnProc = "mount --make-rprivate /proc && mount -t proc proc /proc || exit 1\n";
+
     /// <param name="arguments">The scope, and whatever else: <c>--pid N</c>, <c>--cgroup DIR</c>, <c>--pod</c>.</param>
     /// <param name="cgroup">A cgroup that it runs in.</param>
     public static SidecarProcess Start(

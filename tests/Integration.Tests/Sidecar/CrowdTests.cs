@@ -24,7 +24,7 @@ public sealed class CrowdTests
             """;
         await using var outer = ChildProcess.Start(
             "unshare",
-            ["--pid", "--fork", "--mount-proc", "--kill-child", "/bin/sh", "-c", pod, "pod", crowd.Path, own.Path, $"{Processes}", SidecarProcess.Program, ground.Policy, ground.Spool]);
+            ["--pid", "--fork", "--mount", "--propagation", "unchanged", "--kill-child", "/bin/sh", "-c", SidecarProcess.OwnProc + pod, "pod", crowd.Path, own.Path, $"{Processes}", SidecarProcess.Program, ground.Policy, ground.Spool]);
         await using var sidecar = SidecarProcess.From(outer);
         await outer.WaitForLineAsync("crowd is here", TimeSpan.FromSeconds(60));
         await sidecar.WaitForAsync(200, timeout: TimeSpan.FromSeconds(30));

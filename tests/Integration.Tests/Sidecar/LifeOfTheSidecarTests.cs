@@ -188,9 +188,10 @@ public sealed class LifeOfTheSidecarTests
         using var ground = new SidecarGround(Never);
         using var cgroup = MemoryCgroup.Create(128 * MiB);
         await using var sidecar = SidecarProcess.OnCgroup(ground, cgroup);
-        await using (var target = ChildProcess.Start("sleep", ["2"], cgroup.Path))
+        await using (var target = ChildProcess.Start("/bin/sh", ["-c", "until [ -e \"$0\" ]; do sleep 0.1; done", ground.File("go")], cgroup.Path))
         {
             await sidecar.WaitForAsync(200, line => line["Incarnation"] == "1");
+            await File.WriteAllTextAsync(ground.File("go"), "");
             Assert.Equal(0, await target.WaitForExitAsync());
         }
         await using (var target = ChildProcess.Start("sleep", ["60"], cgroup.Path))

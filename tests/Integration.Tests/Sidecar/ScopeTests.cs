@@ -111,7 +111,7 @@ public sealed class ScopeTests
             """;
         await using var sidecar = SidecarProcess.From(ChildProcess.Start(
             "unshare",
-            ["--pid", "--fork", "--mount-proc", "--kill-child", "/bin/sh", "-c", pod, "pod", api.Path, worker.Path, own.Path, GoLeak.Program, SidecarProcess.Program, ground.Policy, ground.Spool]));
+            ["--pid", "--fork", "--mount", "--propagation", "unchanged", "--kill-child", "/bin/sh", "-c", SidecarProcess.OwnProc + pod, "pod", api.Path, worker.Path, own.Path, GoLeak.Program, SidecarProcess.Program, ground.Policy, ground.Spool]));
 
         foreach (var container in (string[])["api", "worker"])
         {
