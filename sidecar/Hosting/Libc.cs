@@ -14,14 +14,10 @@ internal static unsafe partial class Libc
     private const long SysPidfdOpen = 434;
     private const int EfdCloexec = 0x80000;
     private const int EfdNonblock = 0x800;
-    private const int FadviseDontNeed = 4;
 
     public static int PidfdOpen(int pid) => (int)Syscall(SysPidfdOpen, pid, 0);
 
     public static int EventFd() => EventFdCall(0, EfdCloexec | EfdNonblock);
-
-    /// <summary>Lets go of a file's pages in the page cache, which count against this container; what is not yet on the disk stays.</summary>
-    public static void DropPages(int fd, long offset, long length) => _ = PosixFadvise(fd, offset, length, FadviseDontNeed);
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     public static partial int Poll(PollFd* fds, nuint count, int timeoutMilliseconds);
@@ -46,9 +42,6 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
     private static partial int EventFdCall(uint initial, int flags);
-
-    [LibraryImport("libc", EntryPoint = "posix_fadvise")]
-    private static partial int PosixFadvise(int fd, long offset, long length, int advice);
 
     [StructLayout(LayoutKind.Sequential)]
     public struct PollFd

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
-using Premortem.Sidecar.Hosting;
 
 namespace Premortem.Sidecar.Uploads;
 
@@ -130,7 +129,7 @@ internal sealed class SpoolFile : Stream
     private void Sync()
     {
         RandomAccess.FlushToDisk(_handle);
-        Libc.DropPages(_handle.DangerousGetHandle().ToInt32(), _synced, _length - _synced);
+        DiskSync.DropPageCache(_handle, _synced, _length - _synced);
         _synced = _length;
     }
 }
