@@ -5,20 +5,18 @@ namespace Premortem.Contracts;
 /// <summary>The names of a capture's files.</summary>
 public static class ArtifactKeys
 {
-    public static string Of(CaptureType type) => type switch
+    /// <summary>The type table that goes with a .NET heap.</summary>
+    public const string Types = "types.json";
+
+    /// <summary>The file of a planned capture.</summary>
+    /// <param name="runtime">What the target runs on; null: not known, which is captured as Go is.</param>
+    public static string Of(PlannedCapture step, RuntimeKind? runtime) => (step.Type, step.Variant) switch
     {
-        CaptureType.Heap => "heap.pb.gz",
-        CaptureType.Cpu => "cpu.pb.gz",
-        CaptureType.Allocs => "allocs.pb.gz",
-        CaptureType.Goroutine => "goroutine.pb.gz",
-        CaptureType.ThreadCreate => "threadcreate.pb.gz",
-        CaptureType.Block => "block.pb.gz",
-        CaptureType.Mutex => "mutex.pb.gz",
-        CaptureType.Trace => "trace.out",
-        CaptureType.Process => "process.json",
-        CaptureType.Dump => "core.dmp.zst",
-        CaptureType.GcTrace => "gc.nettrace",
-        _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
+        (CaptureType.Heap, CaptureVariant.HeapDump) => "heap.dmp.gz",
+        (CaptureType.Heap, CaptureVariant.AllocationSamples or CaptureVariant.AllocationTicks) => "allocations.nettrace",
+        (CaptureType.Heap, _) when runtime == RuntimeKind.DotNet => "heap.nettrace.gz",
+        (CaptureType.Cpu, _) when runtime == RuntimeKind.DotNet => "cpu.nettrace",
+        _ => Of(step.Type),
     };
 
     /// <summary>What <see cref="Artifact.Type"/> says of a file of that name.</summary>
@@ -29,9 +27,28 @@ public static class ArtifactKeys
                 return type.ToString();
         return key switch
         {
+            "heap.nettrace.gz" or "heap.dmp.gz" or "allocations.nettrace" => nameof(CaptureType.Heap),
+            "cpu.nettrace" => nameof(CaptureType.Cpu),
+            Types => nameof(Types),
             Names.MemoryTimeline => "MemoryTimeline",
             Names.Report => "Report",
             _ => "Other",
         };
     }
+
+    private static string Of(CaptureType type) => type switch
+    {
+        CaptureType.Heap => "heap.pb.gz",
+        CaptureType.Cpu => "cpu.pb.gz",
+        CaptureType.Allocs => "allocs.pb.gz",
+        CaptureType.Goroutine => "goroutine.pb.gz",
+        CaptureType.ThreadCreate => "threadcreate.pb.gz",
+        CaptureType.Block => "block.pb.gz",
+        CaptureType.Mutex => "mutex.pb.gz",
+        CaptureType.Trace => "trace.out",
+        CaptureType.Process => "process.json",
+        CaptureType.Dump => "core.dmp.gz",
+        CaptureType.GcTrace => "gc.nettrace",
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
+    };
 }

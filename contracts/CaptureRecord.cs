@@ -94,7 +94,17 @@ public sealed record TargetIdentity
 /// <param name="Version">The runtime's version as it calls itself: <c>go1.26.0</c>.</param>
 /// <param name="MainModule">Go: the path of the main module, or of the main package where there is no module.</param>
 /// <param name="ModuleVersion">Go: the main module's version: <c>v1.2.3</c>, <c>(devel)</c>.</param>
-public sealed record RuntimeIdentity(RuntimeKind Kind, string? Version, string? MainModule = null, string? ModuleVersion = null);
+public sealed record RuntimeIdentity(RuntimeKind Kind, string? Version, string? MainModule = null, string? ModuleVersion = null)
+{
+    /// <summary>.NET: <c>Workstation</c> or <c>Server</c>, with <c>, concurrent</c> where it is; null where that is not known.</summary>
+    public string? GcMode { get; init; }
+
+    /// <summary>The runtime's own limit: .NET's GC heap hard limit, Go's <c>GOMEMLIMIT</c>; null: none, or not known.</summary>
+    public long? HeapLimitBytes { get; init; }
+
+    /// <summary>Where <see cref="HeapLimitBytes"/> is from, in words: <c>GCHeapHardLimitPercent=75 (default)</c>, <c>GOMEMLIMIT</c>.</summary>
+    public string? HeapLimitSource { get; init; }
+}
 
 /// <param name="WorkingSetBytes">Usage less inactive file: what triggers measure.</param>
 /// <param name="UsageBytes">All that the cgroup is charged for, or the resident memory where there is no cgroup to read.</param>
@@ -133,13 +143,30 @@ public sealed record Artifact
 
     [JsonIgnore]
     public bool IsComplete => Error is null && Sha256 is not null;
+
+    /// <summary>Whether there is a file, whole or in part.</summary>
+    [JsonIgnore]
+    public bool HasFile => Sha256 is not null;
 }
 
 /// <param name="Type">The capture type.</param>
 /// <param name="Decision"><c>chosen</c>, <c>cut</c> or <c>skipped</c>.</param>
 /// <param name="Detail">Why, in words.</param>
 /// <param name="Duration">The duration chosen, for what takes time.</param>
-public sealed record PlannedCapture(CaptureType Type, string Decision, string? Detail, TimeSpan? Duration = null);
+public sealed record PlannedCapture(CaptureType Type, string Decision, string? Detail, TimeSpan? Duration = null)
+{
+    /// <summary>The way it is captured, where the runtime has several.</summary>
+    public CaptureVariant? Variant { get; init; }
+
+    /// <summary>The size of the buffers inside the target, for what is streamed out of a .NET runtime.</summary>
+    public long? BufferBytes { get; init; }
+
+    /// <summary>The memory that it is expected to take inside the target.</summary>
+    public long? CostBytes { get; init; }
+
+    /// <summary>The time that it is expected to take.</summary>
+    public TimeSpan? CostTime { get; init; }
+}
 
 /// <param name="Name">A function or a type.</param>
 /// <param name="FlatBytes">What it holds itself.</param>

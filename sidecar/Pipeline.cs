@@ -277,12 +277,12 @@ internal sealed class Pipeline : IDisposable
     /// <summary>The connection is made ready while there is time: when a trigger fires, a capture costs one round trip.</summary>
     private void KeepWarm(TargetWatch watch, TargetLife life, in MemorySample sample)
     {
-        if (life.Pprof is not { } pprof || watch.Sessions.Count > 0 || Elapsed - _warmedAt < WarmEvery
+        if (life.Source is not { } source || watch.Sessions.Count > 0 || Elapsed - _warmedAt < WarmEvery
             || watch.Engine.LowestThreshold(sample.CeilingBytes) is not { } threshold
             || sample.Reading.WorkingSetBytes < threshold / 2)
             return;
         _warmedAt = Elapsed;
-        _ = Watched(() => pprof.WarmAsync(_stopping.Token), "warming a connection");
+        _ = Watched(() => source.WarmAsync(_stopping.Token), "warming a connection");
     }
 
     private void End(TargetWatch watch, TargetLife life)

@@ -51,13 +51,12 @@ public static partial class PolicyReader
     {
         // These speak to the operator, which decides where a sidecar goes and how it looks.
         spec.Ignore("selector", "sidecar");
-        if (spec.Has("flightRecorder"))
-            warnings.Add(new FieldProblem(spec.PathOf("flightRecorder"), "is not kept by this version; captures have no baseline"));
         var containers = spec.Strings("containers");
         var runtime = spec.Enum<RuntimeKind>("runtime") ?? RuntimeKind.Auto;
         var triggers = ReadTriggers(spec, warnings);
         var captures = ReadCaptures(spec);
         var limits = ReadLimits(spec);
+        var recorder = ReadFlightRecorder(spec);
         var go = ReadGo(spec);
         var storage = spec.Object("storage", required: true) is { } fields ? ReadStorage(fields, warnings) : null;
         spec.NoOthers();
@@ -68,6 +67,7 @@ public static partial class PolicyReader
             Triggers = triggers,
             Captures = captures,
             Limits = limits,
+            FlightRecorder = recorder,
             Go = go,
             Storage = storage,
         };
@@ -178,7 +178,10 @@ public static partial class PolicyReader
                     item.Wrong("duration", $"goes with Cpu, Trace and GcTrace; a {t} capture takes none");
                 if (captures.Any(capture => capture.Type == t))
                     item.Wrong("type", $"is '{t}', which this policy captures already");
-                captures.Add(new CaptureRequest(t, duration ?? DefaultDuration(t)));
+                var dump = item.Enum<DumpType>("dumpType");
+                if (dump is not null && t != CaptureType.Dump)
+                    item.Wrong("dumpType", $"goes with Dump, not with {t}");
+                captures.Add(new CaptureRequest(t, duration ?? DefaultDuration(t)) { DumpType = dump ?? DumpType.Heap });
             }
             item.NoOthers();
         }
@@ -205,6 +208,16 @@ public static partial class PolicyReader
         };
         fields.NoOthers();
         return limits;
+    }
+
+    private static FlightRecorderOptions? ReadFlightRecorder(DocumentFields spec)
+    {
+        if (spec.Object("flightRecorder") is not { } fields)
+            return null;
+        var every = fields.Duration("every", TimeSpan.FromSeconds(1), TimeSpan.FromHours(24)) ?? FlightRecorderOptions.DefaultEvery;
+        var keep = fields.Integer("keep", 1, 100) ?? FlightRecorderOptions.DefaultKeep;
+        fields.NoOthers();
+        return new FlightRecorderOptions(every, keep);
     }
 
     private static GoOptions ReadGo(DocumentFields spec)

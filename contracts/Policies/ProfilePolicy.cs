@@ -21,6 +21,9 @@ public sealed record ProfilePolicySpec
 
     public CaptureLimits Limits { get; init; } = new();
 
+    /// <summary>The rolling baseline; null: none is kept.</summary>
+    public FlightRecorderOptions? FlightRecorder { get; init; }
+
     public GoOptions Go { get; init; } = new();
 
     public required Storage Storage { get; init; }
@@ -57,14 +60,33 @@ public enum CaptureType
     Process,
 }
 
+/// <summary>What a dump holds, in the words of <c>dotnet-dump</c>.</summary>
+public enum DumpType
+{
+    Triage,
+    Heap,
+    Full,
+}
+
 /// <param name="Type">What to capture.</param>
 /// <param name="Duration">For how long, where the type takes time (<c>Cpu</c>, <c>Trace</c>); null elsewhere.</param>
 public sealed record CaptureRequest(CaptureType Type, TimeSpan? Duration = null)
 {
+    /// <summary>What a <see cref="CaptureType.Dump"/> holds; the field is <c>dumpType</c>.</summary>
+    public DumpType DumpType { get; init; } = DumpType.Heap;
+
     public static readonly TimeSpan DefaultCpuDuration = TimeSpan.FromSeconds(10);
     public static readonly TimeSpan DefaultTraceDuration = TimeSpan.FromSeconds(1);
 
     public static bool TakesTime(CaptureType type) => type is CaptureType.Cpu or CaptureType.Trace or CaptureType.GcTrace;
+}
+
+/// <param name="Every">How often a baseline is taken.</param>
+/// <param name="Keep">How many are kept at most.</param>
+public sealed record FlightRecorderOptions(TimeSpan Every, int Keep)
+{
+    public const int DefaultKeep = 2;
+    public static readonly TimeSpan DefaultEvery = TimeSpan.FromSeconds(60);
 }
 
 public sealed record CaptureLimits

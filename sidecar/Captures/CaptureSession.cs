@@ -63,7 +63,7 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
         try
         {
             capture = around.Spool.Create(NewRecord());
-            var plan = CapturePlanner.Plan(around.Policy.Spec.Captures, life.Pprof is not null, WhyNoProfiles(), timeLeft);
+            var plan = CapturePlanner.Plan(around.Policy.Spec.Captures, life.Source is not null, WhyNoProfiles(), timeLeft);
             if (life.HasEnded)
                 plan = [.. plan.Select(step => new PlannedCapture(step.Type, PlanDecisions.Skipped, $"{Reasons.TargetExited}: the target was dead already"))];
             else if (isBeside)
@@ -118,7 +118,7 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
 
     private async Task CaptureAsync(SpooledCapture capture, PlannedCapture step)
     {
-        var key = ArtifactKeys.Of(step.Type);
+        var key = ArtifactKeys.Of(step, life.Identity.Runtime?.Kind);
         var artifact = new Artifact { Type = step.Type.ToString(), Key = key, StartedAt = around.Time.GetUtcNow() };
         if (life.HasEnded)
             artifact = artifact with { Reason = Reasons.TargetExited, Error = "the target had died before this could be captured" };
@@ -143,10 +143,11 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
             // Never null here: without it nothing but Process is planned.
             var result = step.Type == CaptureType.Process
                 ? await around.Records.Processes.CaptureAsync(life.Process.Pid, file, around.StopCaptures)
-                : await life.Pprof!.CaptureAsync(step.Type, step.Duration, file, Bounds(), around.StopCaptures);
+                : await life.Source!.CaptureAsync(step, file, Bounds(), around.StopCaptures);
             return result switch
             {
                 CaptureResult.Failed failed => artifact with { Reason = failed.Reason, Error = failed.Detail },
+                CaptureResult.Partial partial => artifact with { Bytes = file.Length, Sha256 = file.Complete(), Reason = partial.Reason, Error = partial.Detail },
                 _ => artifact with { Bytes = file.Length, Sha256 = file.Complete() },
             };
         }

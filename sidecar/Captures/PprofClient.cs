@@ -14,7 +14,7 @@ namespace Premortem.Sidecar.Captures;
 /// </summary>
 /// <param name="endpoint">The address under which the profiles stand, with a slash at its end.</param>
 /// <param name="targetIsAlive">Whether the process still runs; asked only when its connection broke.</param>
-internal sealed class PprofClient(Uri endpoint, Func<bool> targetIsAlive, TimeProvider time) : IDisposable
+internal sealed class PprofClient(Uri endpoint, Func<bool> targetIsAlive, TimeProvider time) : ICaptureSource
 {
     private const int MaxConnections = 4;
     private const int MaxErrorBytes = 512;
@@ -32,7 +32,14 @@ internal sealed class PprofClient(Uri endpoint, Func<bool> targetIsAlive, TimePr
 
     public Uri Endpoint { get; } = endpoint;
 
+    public string Address => Endpoint.ToString();
+
     public void Dispose() => _http.Dispose();
+
+    Task ICaptureSource.WarmAsync(CancellationToken ct) => WarmAsync(ct);
+
+    Task<CaptureResult> ICaptureSource.CaptureAsync(PlannedCapture step, Stream destination, CaptureBounds bounds, CancellationToken ct) =>
+        CaptureAsync(step.Type, step.Duration, destination, bounds, ct);
 
     /// <summary>Opens a connection, or uses the one that is there so that the target does not close it as idle.</summary>
     /// <returns>Whether there is one now.</returns>

@@ -27,8 +27,8 @@ internal static class ProfileTables
         var tables = new List<ReportTable>();
         foreach (var type in Types)
         {
-            var key = ArtifactKeys.Of(type);
-            if (!capture.Record.Artifacts.Any(artifact => artifact.Key == key && artifact.IsComplete))
+            // What a .NET runtime gave is no pprof profile.
+            if (capture.Record.Artifacts.FirstOrDefault(artifact => artifact.Type == type.ToString() && artifact.IsComplete) is not { Key: var key } || !key.EndsWith(".pb.gz", StringComparison.Ordinal))
                 continue;
             try
             {

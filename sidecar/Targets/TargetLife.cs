@@ -9,7 +9,7 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
 {
     private readonly TaskCompletionSource<TargetEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile TargetIdentity _identity = identity;
-    private volatile PprofClient? _pprof;
+    private volatile ICaptureSource? _source;
     private volatile PprofSearch.NotFound? _problem;
     private volatile bool _isReplaced;
 
@@ -21,10 +21,10 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
 
     public TargetIdentity Identity => _identity;
 
-    /// <summary>Where profiles come from; null while none is found.</summary>
-    public PprofClient? Pprof => _pprof;
+    /// <summary>Where captures come from; null while nothing is found.</summary>
+    public ICaptureSource? Source => _source;
 
-    /// <summary>Why there is no <see cref="Pprof"/>, as far as the search has come.</summary>
+    /// <summary>Why there is no <see cref="Source"/>, as far as the search has come.</summary>
     public PprofSearch.NotFound? Problem => _problem;
 
     public Task<TargetEnd> Ended => _ended.Task;
@@ -33,7 +33,7 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
 
     public void Learn(string? executable, RuntimeIdentity? runtime) => _identity = _identity with { Executable = executable, Runtime = runtime };
 
-    public void Use(PprofClient client) => _pprof = client;
+    public void Use(ICaptureSource source) => _source = source;
 
     public void Miss(PprofSearch.NotFound problem) => _problem = problem;
 
@@ -47,6 +47,6 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
     public void Dispose()
     {
         Process.Dispose();
-        _pprof?.Dispose();
+        _source?.Dispose();
     }
 }

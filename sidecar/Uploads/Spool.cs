@@ -132,7 +132,7 @@ internal sealed class Spool
         lock (_lock)
             if (!_captures.Remove(capture.Record.Id))
                 return;
-        Release(capture.Record.Artifacts.Where(artifact => artifact.IsComplete).Sum(artifact => artifact.Bytes));
+        Release(capture.Record.Artifacts.Where(artifact => artifact.HasFile).Sum(artifact => artifact.Bytes));
         MakeReserve();
     }
 
@@ -177,7 +177,7 @@ internal sealed class Spool
             File.Delete(path);
         var capture = new SpooledCapture(this, folder, entry) { IsRecovered = true };
         capture.AdoptFiles();
-        Interlocked.Add(ref _usedBytes, capture.Record.Artifacts.Where(artifact => artifact.IsComplete).Sum(artifact => artifact.Bytes));
+        Interlocked.Add(ref _usedBytes, capture.Record.Artifacts.Where(artifact => artifact.HasFile).Sum(artifact => artifact.Bytes));
         lock (_lock)
             _captures.Add(capture.Record.Id, capture);
         return null;

@@ -27,13 +27,13 @@ internal sealed class SpooledCapture
     /// <summary>Whether it was begun by an earlier life of the sidecar, whose uploads may have been cut off.</summary>
     public bool IsRecovered { get; set; }
 
-    /// <summary>The complete artifacts that are not in the store yet.</summary>
+    /// <summary>The artifacts that have a file which is not in the store yet.</summary>
     public IReadOnlyList<Artifact> Unstored
     {
         get
         {
             var entry = Volatile.Read(ref _entry);
-            return [.. entry.Record.Artifacts.Where(artifact => artifact.IsComplete && !entry.Stored.Contains(artifact.Key))];
+            return [.. entry.Record.Artifacts.Where(artifact => artifact.HasFile && !entry.Stored.Contains(artifact.Key))];
         }
     }
 
@@ -48,7 +48,7 @@ internal sealed class SpooledCapture
         long replaced = 0;
         Change(entry =>
         {
-            replaced = entry.Record.Artifacts.Where(other => other.Key == artifact.Key && other.IsComplete).Sum(other => other.Bytes);
+            replaced = entry.Record.Artifacts.Where(other => other.Key == artifact.Key && other.HasFile).Sum(other => other.Bytes);
             return entry with
             {
                 Record = entry.Record with { Artifacts = [.. entry.Record.Artifacts.Where(other => other.Key != artifact.Key), artifact] },
@@ -128,7 +128,7 @@ internal sealed class SpooledCapture
                 artifacts.Add(new Artifact
                 {
                     Type = planned.Type.ToString(),
-                    Key = ArtifactKeys.Of(planned.Type),
+                    Key = ArtifactKeys.Of(planned, entry.Record.Target.Runtime?.Kind),
                     Error = "the sidecar was killed before this was captured",
                     Reason = Reasons.Interrupted,
                 });
@@ -139,7 +139,7 @@ internal sealed class SpooledCapture
     }
 
     private Artifact Checked(Artifact artifact, SpoolEntry entry) =>
-        !artifact.IsComplete || entry.Stored.Contains(artifact.Key) || HashOf(artifact.Key) == artifact.Sha256
+        !artifact.HasFile || entry.Stored.Contains(artifact.Key) || HashOf(artifact.Key) == artifact.Sha256
             ? artifact
             : artifact with { Sha256 = null, Error = "the spooled file was damaged when the sidecar was killed", Reason = Reasons.Interrupted };
 

@@ -121,9 +121,12 @@ public sealed class CaptureRecordTests
     [Fact]
     public void Every_capture_type_has_a_file_of_its_own()
     {
-        var types = Enum.GetValues<CaptureType>();
-        Assert.Equal(types.Length, types.Select(ArtifactKeys.Of).Distinct().Count());
-        Assert.All(types, type => Assert.Equal(type.ToString(), ArtifactKeys.TypeOf(ArtifactKeys.Of(type))));
+        var steps = Enum.GetValues<CaptureType>().Select(type => new PlannedCapture(type, PlanDecisions.Chosen, null)).ToList();
+        foreach (var runtime in Enum.GetValues<RuntimeKind>())
+        {
+            Assert.Equal(steps.Count, steps.Select(step => ArtifactKeys.Of(step, runtime)).Distinct().Count());
+            Assert.All(steps, step => Assert.Equal(step.Type.ToString(), ArtifactKeys.TypeOf(ArtifactKeys.Of(step, runtime))));
+        }
     }
 
     [Fact]

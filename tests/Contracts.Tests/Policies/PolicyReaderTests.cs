@@ -83,6 +83,7 @@ public sealed class PolicyReaderTests
             [new CaptureRequest(CaptureType.Heap), new CaptureRequest(CaptureType.Goroutine), new CaptureRequest(CaptureType.Cpu, TimeSpan.FromSeconds(10))],
             policy.Spec.Captures);
         Assert.Equal(new CaptureLimits { Cooldown = TimeSpan.FromMinutes(10), MaxPerDay = 24, SpoolBytes = 512L << 20 }, policy.Spec.Limits);
+        Assert.Equal(new FlightRecorderOptions(TimeSpan.FromSeconds(60), 2), policy.Spec.FlightRecorder);
         Assert.Equal(new GoOptions(6060, "/debug/pprof"), policy.Spec.Go);
         Assert.Equal(
             new S3Storage("profiles")
@@ -100,7 +101,6 @@ public sealed class PolicyReaderTests
     [Fact]
     public void What_this_version_does_not_do_is_warned_of() => Assert.Equal(
         [
-            "spec.flightRecorder: is not kept by this version; captures have no baseline",
             "spec.triggers[2].risingFloor: is not watched by this version; this trigger never fires",
             "spec.triggers[3].schedule: is not watched by this version; this trigger never fires",
         ],
@@ -211,7 +211,7 @@ public sealed class PolicyReaderTests
     [InlineData("spec.captures[0].type", "\"Cpu\"", "spec.captures[2].type", "is 'Cpu', which this policy captures already")]
     [InlineData("spec.captures[0].duration", "\"10s\"", "spec.captures[0].duration", "goes with Cpu, Trace and GcTrace; a Heap capture takes none")]
     [InlineData("spec.captures[2].duration", "\"500ms\"", "spec.captures[2].duration", "is '500ms', but has to be a duration like 2s, 90s or 1m30s, from 1s to 10m")]
-    [InlineData("spec.captures[2].seconds", "10", "spec.captures[2].seconds", "is no field here; there are duration, type")]
+    [InlineData("spec.captures[2].seconds", "10", "spec.captures[2].seconds", "is no field here; there are dumpType, duration, type")]
     [InlineData("spec.limits.cooldown", "\"ten minutes\"", "spec.limits.cooldown", "is 'ten minutes', but has to be a duration like 2s, 90s or 1m30s, from 0s to 8784h")]
     [InlineData("spec.limits.maxPerDay", "0", "spec.limits.maxPerDay", "is 0, but has to be a whole number from 1 to 10000")]
     [InlineData("spec.limits.maxPerDay", "1.5", "spec.limits.maxPerDay", "is 1.5, but has to be a whole number from 1 to 10000")]

@@ -40,9 +40,9 @@ public sealed class RecordWriterTests : IDisposable
         var capture = _fixture.Open().Create(record with { Plan = [.. steps.Select(step => new PlannedCapture(step.Type, step.Mark == '?' ? PlanDecisions.Skipped : PlanDecisions.Chosen, null))] });
         foreach (var (type, mark) in steps)
             if (mark == '+')
-                SpoolFixture.Capture(capture, ArtifactKeys.Of(type), "x");
+                SpoolFixture.Capture(capture, ArtifactKeys.Of(new PlannedCapture(type, PlanDecisions.Chosen, null), null), "x");
             else if (mark == '-')
-                capture.Add(new Artifact { Type = type.ToString(), Key = ArtifactKeys.Of(type), Error = "e", Reason = Reasons.TimedOut });
+                capture.Add(new Artifact { Type = type.ToString(), Key = ArtifactKeys.Of(new PlannedCapture(type, PlanDecisions.Chosen, null), null), Error = "e", Reason = Reasons.TimedOut });
         _records.Complete(capture, Timeline(), null, []);
         Assert.Equal(phase, capture.Record.Phase);
         Assert.True(capture.IsFinal);
