@@ -1,0 +1,36 @@
+using System.Net.Sockets;
+using Premortem.Contracts;
+
+namespace Premortem.Sidecar.Diagnostics;
+
+/// <summary>The socket on which a runtime listens by default, in the <c>/tmp</c> of its own mount namespace.</summary>
+internal sealed class SocketEndpoint(string path) : IDiagnosticsEndpoint
+{
+    public string Address => path;
+
+    public async Task<Stream> ConnectAsync(CancellationToken ct)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch (Exception e)
+        {
+            socket.Dispose();
+            throw e switch
+            {
+                SocketException { SocketErrorCode: SocketError.AccessDenied } => new DiagnosticsException(Reasons.AccessDenied, $"{path} may not be opened: run the sidecar as the target's user", e),
+                SocketException { SocketErrorCode: SocketError.ConnectionRefused } => new DiagnosticsException(Reasons.EndpointRefused, $"nobody listens on {path}", e),
+                SocketException => new DiagnosticsException(Reasons.EndpointNotFound, $"{path} cannot be reached: {e.Message}", e),
+                ArgumentException => new DiagnosticsException(Reasons.EndpointNotFound, $"{path} is no path that a socket can have", e),
+                _ => e,
+            };
+        }
+    }
+
+    public void Dispose()
+    {
+    }
+}
