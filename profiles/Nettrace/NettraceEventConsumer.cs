@@ -1,0 +1,4 @@
+namespace Premortem.Profiles.Nettrace;
+
+/// <summary>Takes the events of a stream, in its order.</summary>
+public delegate void NettraceEventConsumer(in NettraceEvent item);
