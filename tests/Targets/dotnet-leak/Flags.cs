@@ -15,6 +15,7 @@ internal sealed class Flags
           -churn    MB a second of garbage beside it (0)
           -delay    how long to do nothing first: 500ms, 2s (0s)
           -spin     run the hot spot (true)
+          -pause    between two rounds of the hot spot (5ms)
           -report   how often to print a line about memory (1s)
         """;
 
@@ -33,6 +34,8 @@ internal sealed class Flags
     public TimeSpan Delay { get; private set; }
 
     public bool Spin { get; private set; } = true;
+
+    public TimeSpan Pause { get; private set; } = TimeSpan.FromMilliseconds(5);
 
     public TimeSpan Report { get; private set; } = TimeSpan.FromSeconds(1);
 
@@ -54,6 +57,7 @@ internal sealed class Flags
                 case "churn": flags.ChurnBytesPerSecond = Number(value) * 1e6; break;
                 case "delay": flags.Delay = Duration(value); break;
                 case "spin": flags.Spin = bool.Parse(value); break;
+                case "pause": flags.Pause = Duration(value); break;
                 case "report": flags.Report = Duration(value); break;
                 default: throw new FormatException($"there is no flag {name}");
             }

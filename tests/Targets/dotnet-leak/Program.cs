@@ -12,6 +12,7 @@ if (args is ["-h" or "-help" or "--help"])
     return;
 }
 var flags = Flags.Parse(args);
+var rounds = 0L;
 if (flags.Report > TimeSpan.Zero)
     Background("report", Report);
 if (flags.Spin)
@@ -20,7 +21,9 @@ if (flags.Spin)
         while (true)
         {
             PriceEngine.Reprice(20_000);
-            Thread.Sleep(5);
+            Interlocked.Increment(ref rounds);
+            if (flags.Pause > TimeSpan.Zero)
+                Thread.Sleep(flags.Pause);
         }
     });
 Print($"pid {Environment.ProcessId}, ready");
@@ -88,7 +91,7 @@ void Report()
     {
         Thread.Sleep(flags.Report);
         var info = GC.GetGCMemoryInfo();
-        Print($"heap {GC.GetTotalMemory(false) >> 20} MiB of {info.TotalAvailableMemoryBytes >> 20}, resident {Environment.WorkingSet >> 20} MiB, {GC.CollectionCount(0)} collections, {GC.CollectionCount(2)} of them full");
+        Print($"heap {GC.GetTotalMemory(false) >> 20} MiB of {info.TotalAvailableMemoryBytes >> 20}, resident {Environment.WorkingSet >> 20} MiB, {GC.CollectionCount(0)} collections, {GC.CollectionCount(2)} of them full, {Interlocked.Read(ref rounds)} rounds priced");
     }
 }
 
