@@ -137,6 +137,11 @@ public sealed record Artifact
     /// <summary>A word from <see cref="Reasons"/> that goes with <see cref="Error"/>.</summary>
     public string? Reason { get; init; }
 
+    /// <summary>
+    /// By how much the target's working set rose while this was captured, its own growth included; null: nobody looked.
+    /// </summary>
+    public long? RiseBytes { get; init; }
+
     /// <summary>Whether it was captured from the target, rather than written about the capture.</summary>
     [JsonIgnore]
     public bool IsCapture => Enum.TryParse<CaptureType>(Type, out _);
@@ -151,10 +156,13 @@ public sealed record Artifact
 
 /// <param name="Type">The capture type.</param>
 /// <param name="Decision"><c>chosen</c>, <c>cut</c> or <c>skipped</c>.</param>
-/// <param name="Detail">Why, in words.</param>
+/// <param name="Detail">Why, in words with the figures.</param>
 /// <param name="Duration">The duration chosen, for what takes time.</param>
 public sealed record PlannedCapture(CaptureType Type, string Decision, string? Detail, TimeSpan? Duration = null)
 {
+    /// <summary>A word from <see cref="Reasons"/> for why it was skipped; null where it was not.</summary>
+    public string? Reason { get; init; }
+
     /// <summary>The way it is captured, where the runtime has several.</summary>
     public CaptureVariant? Variant { get; init; }
 

@@ -12,6 +12,8 @@ public static class Reasons
     public const string TooLarge = nameof(TooLarge);
     public const string TimedOut = nameof(TimedOut);
     public const string NotEnoughTime = nameof(NotEnoughTime);
+    public const string NotEnoughHeadroom = nameof(NotEnoughHeadroom);
+    public const string StillRecording = nameof(StillRecording);
     public const string SpoolFull = nameof(SpoolFull);
     public const string DiskFull = nameof(DiskFull);
     public const string Interrupted = nameof(Interrupted);

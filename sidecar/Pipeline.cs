@@ -332,7 +332,7 @@ internal sealed class Pipeline : IDisposable
         else
         {
             var around = new CaptureSession.Surroundings(
-                _options.Policy, _spool, _uploader, watch.Timeline, _records, _time, _loggers.CreateLogger<CaptureSession>(), _stopping.Token, _stopCaptures.Token);
+                _options.Policy, _spool, _uploader, watch.Timeline, _records, watch.Costs, _proc, _options.MemoryLimitBytes, _time, _loggers.CreateLogger<CaptureSession>(), _stopping.Token, _stopCaptures.Token);
             var session = new CaptureSession(around, life, fired, watch.MemoryNow(), watch.Engine.TimeToCeiling, underWay.Count > 0);
             // Off this thread first: the log comes after the request is on its way.
             watch.Sessions.Add((session, Watched(session.RunAsync, "a capture")));

@@ -78,6 +78,14 @@ public sealed record CaptureRequest(CaptureType Type, TimeSpan? Duration = null)
     public static readonly TimeSpan DefaultCpuDuration = TimeSpan.FromSeconds(10);
     public static readonly TimeSpan DefaultTraceDuration = TimeSpan.FromSeconds(1);
 
+    /// <summary>Whether that runtime can have it at all. A policy may serve several runtimes, and names what any of them has.</summary>
+    public static bool IsFor(CaptureType type, RuntimeKind runtime) => type switch
+    {
+        CaptureType.Heap or CaptureType.Cpu or CaptureType.Process => true,
+        CaptureType.Dump or CaptureType.GcTrace => runtime == RuntimeKind.DotNet,
+        _ => runtime == RuntimeKind.Go,
+    };
+
     public static bool TakesTime(CaptureType type) => type is CaptureType.Cpu or CaptureType.Trace or CaptureType.GcTrace;
 }
 

@@ -26,6 +26,8 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
     private volatile bool _hasInstant;
 
     /// <summary>What every session works with.</summary>
+    /// <param name="Costs">What captures have cost this target, through all its lives.</param>
+    /// <param name="MemoryLimitBytes">A limit that was given by hand.</param>
     /// <param name="StopCaptures">Cancelled when the sidecar has to end and no capture may go on.</param>
     /// <param name="Stopping">Cancelled when the sidecar was asked to end: outcomes are no longer awaited.</param>
     internal sealed record Surroundings(
@@ -34,6 +36,9 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
         Uploader Uploader,
         MemoryTimeline Timeline,
         RecordWriter Records,
+        CaptureCosts Costs,
+        ProcFs Proc,
+        long? MemoryLimitBytes,
         TimeProvider Time,
         ILogger<CaptureSession> Log,
         CancellationToken Stopping,
@@ -63,19 +68,25 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
         try
         {
             capture = around.Spool.Create(NewRecord());
-            var plan = CapturePlanner.Plan(around.Policy.Spec.Captures, life.Source is not null, WhyNoProfiles(), timeLeft);
-            if (life.HasEnded)
-                plan = [.. plan.Select(step => new PlannedCapture(step.Type, PlanDecisions.Skipped, $"{Reasons.TargetExited}: the target was dead already"))];
-            else if (isBeside)
-                plan = [.. plan.Select(step => CaptureRequest.TakesTime(step.Type)
-                    ? new PlannedCapture(step.Type, PlanDecisions.Skipped, "the capture before this one is still taking it")
-                    : step)];
+            PlannedCapture[] plan = [.. CapturePlanner.Plan(around.Policy.Spec.Captures, Conditions())];
             capture.Update(record => record with { Plan = plan }, durable: false);
-            foreach (var step in plan.Where(step => step.Decision != PlanDecisions.Skipped))
+            for (var i = 0; i < plan.Length; i++)
             {
-                _hasInstant |= CaptureRequest.TakesTime(step.Type);
+                // Another's memory was taken, and the target has grown, since the plan was made: what no longer fits is not risked.
+                var step = i == 0 ? plan[i] : CapturePlanner.Revise(plan[i], Conditions());
+                if (step != plan[i])
+                {
+                    plan = [.. plan[..i], step, .. plan[(i + 1)..]];
+                    var revised = plan;
+                    capture.Update(record => record with { Plan = revised }, durable: false);
+                }
+                if (step.Decision == PlanDecisions.Skipped)
+                    continue;
+                _hasInstant |= step.Duration is not null;
                 await CaptureAsync(capture, step);
             }
+            // The log comes after what matters.
+            Log.Planned(around.Log, life.Identity.Container, trigger.Name, PlanText.Line(plan));
             _captured.TrySetResult();
             var end = await AwaitOutcomeAsync();
             lock (_lock)
@@ -110,11 +121,30 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
         };
     }
 
-    private string WhyNoProfiles() => life.Problem is { } problem
-        ? $"{problem.Reason}: {problem.Detail}"
+    /// <summary>What the plan is made for, as far as it is known now.</summary>
+    private CaptureConditions Conditions() => new()
+    {
+        Runtime = life.Identity.Runtime?.Kind,
+        RuntimeVersion = life.Identity.Runtime?.Version,
+        HasEnded = life.HasEnded,
+        WhyNoProfiles = life.Source is null ? WhyNoProfiles() : null,
+        TimeLeft = timeLeft,
+        // A sample of a former life says nothing about this one.
+        HeadroomBytes = CaptureConditions.Headroom(
+            around.Timeline.Last is { } last && last.Elapsed >= life.BeganAt ? last.Reading : null, around.MemoryLimitBytes, around.Proc.AvailableBytes()),
+        ResidentBytes = around.Proc.Stat(life.Process.Pid)?.ResidentBytes,
+        SpoolRoomBytes = Math.Min(Bounds().MaxBytes, around.Policy.Spec.Limits.SpoolBytes - around.Spool.UsedBytes),
+        Measured = around.Costs.Now,
+        IsBeside = isBeside,
+        // What a .NET runtime tells of itself belongs here: HeapBytes, WhyNoDump and DumpDiskBytes.
+        WhyNoDump = new Obstacle(Reasons.NotSupportedByRuntime, "no place is known where the runtime could write a dump"),
+    };
+
+    private Obstacle WhyNoProfiles() => life.Problem is { } problem
+        ? new Obstacle(problem.Reason, problem.Detail)
         : life.Identity.Runtime is null
-            ? $"{Reasons.NotSupportedByRuntime}: the process is no Go program that can be recognised"
-            : $"{Reasons.EndpointNotFound}: its pprof has not been found yet";
+            ? new Obstacle(Reasons.NotSupportedByRuntime, "the process is no Go program that can be recognised")
+            : new Obstacle(Reasons.EndpointNotFound, "its profiles have not been found yet");
 
     private async Task CaptureAsync(SpooledCapture capture, PlannedCapture step)
     {
@@ -127,7 +157,9 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
         else
             artifact = await CaptureAsync(capture, step, artifact);
         artifact = artifact with { CompletedAt = around.Time.GetUtcNow() };
+        artifact = artifact with { RiseBytes = around.Timeline.Rise(artifact.StartedAt!.Value, artifact.CompletedAt.Value) };
         capture.Add(artifact);
+        Learn(step, artifact);
         if (artifact.Error is null)
             Log.Captured(around.Log, life.Identity.Container, artifact.Type, artifact.Bytes, Milliseconds(artifact));
         else
@@ -144,6 +176,8 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
             var result = step.Type == CaptureType.Process
                 ? await around.Records.Processes.CaptureAsync(life.Process.Pid, file, around.StopCaptures)
                 : await life.Source!.CaptureAsync(step, file, Bounds(), around.StopCaptures);
+            if (result is CaptureResult.Captured { Types: { } types } && step.Variant == CaptureVariant.Snapshot)
+                around.Costs.Note(types);
             return result switch
             {
                 CaptureResult.Failed failed => artifact with { Reason = failed.Reason, Error = failed.Detail },
@@ -159,6 +193,19 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
         {
             return artifact with { Reason = Reasons.Interrupted, Error = "the sidecar was stopped while this was captured" };
         }
+    }
+
+    private void Learn(PlannedCapture step, Artifact artifact)
+    {
+        if (!artifact.IsComplete)
+            return;
+        var took = artifact.CompletedAt!.Value - artifact.StartedAt!.Value;
+        long? rise = null;
+        // On its way to the ceiling the target grows by itself, and nobody can tell its growth from the capture's cost.
+        if (timeLeft is null && step.Duration is null
+            && artifact.RiseBytes is { } whole && around.Timeline.Rise(artifact.StartedAt.Value - took, artifact.StartedAt.Value) is { } before)
+            rise = Math.Max(0, whole - before);
+        around.Costs.Note(step, took, artifact.Bytes, rise);
     }
 
     /// <summary>One capture may fill half the spool, so that it never keeps out the next one's heap.</summary>

@@ -63,6 +63,9 @@ internal static partial class Log
     [LoggerMessage(502, LogLevel.Error, "{Container}: the capture for {Trigger} failed: {Reason}: {Detail}")]
     public static partial void CaptureFailed(ILogger logger, string container, string trigger, string reason, string detail);
 
+    [LoggerMessage(503, LogLevel.Information, "{Container}: plan for {Trigger}: {Plan}")]
+    public static partial void Planned(ILogger logger, string container, string trigger, string plan);
+
     [LoggerMessage(701, LogLevel.Warning, "{Container}: no table of {Type} in the report: {Detail}")]
     public static partial void NoTable(ILogger logger, string container, string type, string detail);
 

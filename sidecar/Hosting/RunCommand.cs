@@ -107,15 +107,19 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
             : $"  memory   cannot be read from {memory.Name}");
         using var probe = new TargetProbe(proc, policy.Spec, _time, NullLogger<TargetProbe>.Instance);
         using var finder = new PprofEndpointFinder(_time, proc.Root);
-        var hasProfiles = false;
+        Obstacle? whyNoProfiles = new(Reasons.EndpointNotFound, "no profiles were found");
+        (int Pid, RuntimeIdentity? Runtime)? main = null;
         foreach (var pid in target.Pids.Take(16))
         {
             var (executable, runtime) = probe.Identify(pid);
+            if (main is not { Runtime: not null })
+                main = (main is null || runtime is not null ? pid : main.Value.Pid, runtime);
             await output.WriteLineAsync($"  process  {pid} {executable ?? "(executable not readable)"}: {(runtime is null ? "no Go program" : $"{runtime.Kind} {runtime.Version}, main module {runtime.MainModule}")}");
             if (runtime is null && policy.Spec.Go.Port is null)
                 continue;
             var search = await finder.FindAsync(pid, policy.Spec.Go, CancellationToken.None);
-            hasProfiles |= search is PprofSearch.Found;
+            if (search is PprofSearch.Found)
+                whyNoProfiles = null;
             await output.WriteLineAsync(search switch
             {
                 PprofSearch.Found found => $"  profiles {found.Endpoint}",
@@ -125,8 +129,18 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
         }
         foreach (var trigger in policy.Spec.Triggers)
             await output.WriteLineAsync($"  trigger  {trigger.Name}: {Explain(trigger, reading, ceiling)}");
-        foreach (var step in CapturePlanner.Plan(policy.Spec.Captures, hasProfiles, "no profiles were found", null))
-            await output.WriteLineAsync($"  capture  {step.Type}: {step.Decision}{(step.Duration is { } duration ? " for " + Durations.Format(duration) : "")}{(step.Detail is null ? "" : ": " + step.Detail)}");
+        var now = new CaptureConditions
+        {
+            Runtime = main?.Runtime?.Kind,
+            RuntimeVersion = main?.Runtime?.Version,
+            WhyNoProfiles = whyNoProfiles,
+            HeadroomBytes = CaptureConditions.Headroom(isReadable ? reading : null, memoryLimitBytes, proc.AvailableBytes()),
+            ResidentBytes = main is { } process ? proc.Stat(process.Pid)?.ResidentBytes : null,
+            SpoolRoomBytes = policy.Spec.Limits.SpoolBytes / 2,
+            WhyNoDump = new Obstacle(Reasons.NotSupportedByRuntime, "no place is known where the runtime could write a dump"),
+        };
+        foreach (var step in CapturePlanner.Plan(policy.Spec.Captures, now))
+            await output.WriteLineAsync($"  capture  {PlanText.Step(step)}");
     }
 
     private static string Explain(Trigger trigger, in MemoryReading reading, long? ceiling)

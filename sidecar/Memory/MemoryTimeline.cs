@@ -15,12 +15,14 @@ internal sealed class MemoryTimeline
     private readonly Queue<MemorySample> _fine = new();
     private readonly Queue<MemorySample> _coarse = new();
     private readonly Lock _lock = new();
+    private MemorySample? _last;
     private TimeSpan? _lastCoarse;
 
     public void Add(in MemorySample sample)
     {
         lock (_lock)
         {
+            _last = sample;
             _fine.Enqueue(sample);
             if (_fine.Count > FinePoints)
                 _fine.Dequeue();
@@ -41,6 +43,33 @@ internal sealed class MemoryTimeline
             var fineStart = _fine.Count > 0 ? _fine.Peek().Elapsed : TimeSpan.MaxValue;
             return [.. _coarse.Where(sample => sample.Elapsed < fineStart), .. _fine];
         }
+    }
+
+    public MemorySample? Last
+    {
+        get
+        {
+            lock (_lock)
+                return _last;
+        }
+    }
+
+    /// <summary>By how much the working set rose at most above what it was at the beginning of a time; null where nobody looked.</summary>
+    public long? Rise(DateTimeOffset from, DateTimeOffset to)
+    {
+        long? before = null, peak = null;
+        lock (_lock)
+            foreach (var sample in _fine)
+            {
+                if (sample.At > to)
+                    break;
+                var workingSet = sample.Reading.WorkingSetBytes;
+                if (sample.At <= from)
+                    before = workingSet;
+                else
+                    peak = Math.Max(peak ?? 0, workingSet);
+            }
+        return peak - before is { } rise ? Math.Max(0, rise) : null;
     }
 
     /// <summary>Writes samples as <c>memory.csv</c>; the columns are described in docs/reference/memory-csv.md.</summary>

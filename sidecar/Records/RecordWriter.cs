@@ -60,16 +60,20 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, TimeProvider time, IL
         return lines;
     }
 
-    /// <summary>Completed where every capture that was planned is there, Failed where none is, Partial in between.</summary>
+    /// <summary>
+    /// Completed where every capture that the policy asks for and the runtime has is there, Failed where none is, Partial in between.
+    /// </summary>
     private static CapturePhase PhaseOf(CaptureRecord record)
     {
         var planned = record.Artifacts.Where(artifact => artifact.IsCapture).ToList();
         if (!planned.Exists(artifact => artifact.IsComplete))
             return CapturePhase.Failed;
-        return planned.TrueForAll(artifact => artifact.IsComplete) && record.Plan.All(step => step.Decision != PlanDecisions.Skipped)
+        return planned.TrueForAll(artifact => artifact.IsComplete) && record.Plan.All(step => step.Decision != PlanDecisions.Skipped || IsForAnother(step.Type, record.Target.Runtime))
             ? CapturePhase.Completed
             : CapturePhase.Partial;
     }
+
+    private static bool IsForAnother(CaptureType type, RuntimeIdentity? runtime) => runtime is not null && !CaptureRequest.IsFor(type, runtime.Kind);
 
     private static List<MemoryEvent> Events(CaptureRecord record, TargetEnd? end)
     {

@@ -28,6 +28,20 @@ internal sealed class ProcFs(string root = "/proc")
         return text is not null && int.TryParse(text.AsSpan(text.LastIndexOf(' ') + 1).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : null;
     }
 
+    /// <summary>What the machine can still give without swapping; null where it does not say.</summary>
+    public long? AvailableBytes()
+    {
+        foreach (var line in (Read($"{Root}/meminfo") ?? "").AsSpan().EnumerateLines())
+            if (line.StartsWith("MemAvailable:", StringComparison.Ordinal))
+            {
+                var number = line["MemAvailable:".Length..].Trim();
+                return number.EndsWith(" kB", StringComparison.Ordinal) && long.TryParse(number[..^3], NumberStyles.None, CultureInfo.InvariantCulture, out var kilobytes)
+                    ? kilobytes * 1024
+                    : null;
+            }
+        return null;
+    }
+
     public ProcessStat? Stat(int pid)
     {
         if (Read($"{Root}/{pid}/stat") is not { } text)

@@ -21,6 +21,9 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
 
     public MemoryTimeline Timeline { get; } = new();
 
+    /// <summary>What captures have cost, through all its lives.</summary>
+    public CaptureCosts Costs { get; } = new();
+
     public IReadOnlyList<int> Pids { get; set; } = [];
 
     public IMemorySource? Memory { get; private set; }

@@ -124,11 +124,11 @@ internal sealed class SpooledCapture
                 artifacts.Add(new Artifact { Type = ArtifactKeys.TypeOf(key), Key = key, Bytes = new FileInfo(path).Length, Sha256 = hash });
         }
         foreach (var planned in entry.Record.Plan)
-            if (planned.Decision != PlanDecisions.Skipped && !artifacts.Exists(artifact => artifact.Type == planned.Type.ToString()))
+            if (planned.Decision != PlanDecisions.Skipped && ArtifactKeys.Of(planned, entry.Record.Target.Runtime?.Kind) is var key && !artifacts.Exists(artifact => artifact.Key == key))
                 artifacts.Add(new Artifact
                 {
                     Type = planned.Type.ToString(),
-                    Key = ArtifactKeys.Of(planned, entry.Record.Target.Runtime?.Kind),
+                    Key = key,
                     Error = "the sidecar was killed before this was captured",
                     Reason = Reasons.Interrupted,
                 });

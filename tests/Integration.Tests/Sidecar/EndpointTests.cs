@@ -59,7 +59,7 @@ public sealed class EndpointTests
         var (capture, _) = await RequestedAsync(ground, target.Process.Id, isReady: false);
         Assert.Equal(CapturePhase.Partial, capture.Record.Phase);
         Assert.Equal(["MemoryTimeline", "Process", "Report"], capture.Record.Artifacts.Where(artifact => artifact.IsComplete).Select(artifact => artifact.Type).Order());
-        Assert.Contains(capture.Record.Plan, step => step.Type.ToString() == "Heap" && step.Detail!.StartsWith(Reasons.EndpointNotFound, StringComparison.Ordinal));
+        Assert.Contains(capture.Record.Plan, step => step.Type.ToString() == "Heap" && step.Reason == Reasons.EndpointNotFound);
     }
 
     [Fact]
@@ -69,7 +69,7 @@ public sealed class EndpointTests
         using var ground = new SidecarGround(Never);
         var (capture, _) = await RequestedAsync(ground, target.Id, isReady: false);
         Assert.Equal(CapturePhase.Partial, capture.Record.Phase);
-        Assert.Contains(capture.Record.Plan, step => step.Type.ToString() == "Heap" && step.Detail!.StartsWith(Reasons.NotSupportedByRuntime, StringComparison.Ordinal));
+        Assert.Contains(capture.Record.Plan, step => step.Type.ToString() == "Heap" && step.Reason == Reasons.NotSupportedByRuntime);
         Assert.True(capture.Artifact("Process").IsComplete);
         Assert.Null(capture.Record.Target.Runtime);
     }
