@@ -200,13 +200,29 @@ public static class ReportPage
     {
         if (record.Plan.Count == 0)
             return;
-        writer.Write("<section>\n<h2>The plan</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>capture</th><th>decision</th><th>why</th></tr></thead>\n<tbody>\n");
+        writer.Write("<section>\n<h2>The plan</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>capture</th><th>decision</th><th class=\"n\">time</th><th class=\"n\">memory</th><th>why</th></tr></thead>\n<tbody>\n");
         foreach (var planned in record.Plan.Take(MaxArtifacts))
         {
+            var variant = planned.Variant is { } way ? $" <span class=\"soft\">{way}</span>" : "";
             var duration = planned.Duration is { } time ? ", " + Durations.Format(time) : "";
-            writer.Write($"<tr><td>{planned.Type}</td><td class=\"t\">{Html.Encode(planned.Decision)}{duration}</td><td>{Html.Encode(planned.Detail)}</td></tr>\n");
+            var reason = planned.Reason is { } word ? $"{word}: " : "";
+            var measured = record.Artifacts.FirstOrDefault(artifact => artifact.Key == ArtifactKeys.Of(planned, record.Target.Runtime?.Kind) && artifact.IsCapture);
+            writer.Write($"<tr><td class=\"t\">{planned.Type}{variant}</td><td class=\"t\">{Html.Encode(planned.Decision)}{duration}</td>");
+            writer.Write(Cost(planned.CostTime, measured is { StartedAt: { } from, CompletedAt: { } to } ? to - from : null, Took));
+            writer.Write(Cost(planned.CostBytes, measured?.RiseBytes, Quantity.ForPeople));
+            writer.Write($"<td>{Html.Encode(reason + planned.Detail)}</td></tr>\n");
         }
-        writer.Write("</tbody>\n</table></div>\n</section>\n");
+        writer.Write("</tbody>\n</table></div>\n<p class=\"note\">Time and memory inside the target: as expected, and behind the arrow as measured. ");
+        writer.Write("What was measured of memory is how far the working set rose meanwhile, the target's own growth included.</p>\n</section>\n");
+
+        static string Cost<T>(T? expected, T? measured, Func<T, string> format)
+            where T : struct => (expected, measured) switch
+            {
+                (null, null) => "<td class=\"n\">–</td>",
+                ({ } planned, null) => $"<td class=\"n\">{format(planned)}</td>",
+                (null, { } seen) => $"<td class=\"n\">→ {format(seen)}</td>",
+                ({ } planned, { } seen) => $"<td class=\"n\">{format(planned)} → {format(seen)}</td>",
+            };
     }
 
     private static void WriteTriggers(TextWriter writer, CaptureRecord record)

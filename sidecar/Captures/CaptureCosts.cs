@@ -21,8 +21,8 @@ internal sealed class CaptureCosts
     /// <param name="riseBytes">By how much it raised the target's memory; null where the target's own growth hides it.</param>
     public void Note(PlannedCapture step, TimeSpan took, long bytes, long? riseBytes = null)
     {
-        var beyond = took - (step.Duration ?? TimeSpan.Zero);
-        var cost = new MeasuredCost(beyond > TimeSpan.Zero ? beyond : TimeSpan.Zero, bytes, riseBytes);
+        var beyond = Math.Ceiling((took - (step.Duration ?? TimeSpan.Zero)).TotalMilliseconds);
+        var cost = new MeasuredCost(TimeSpan.FromMilliseconds(Math.Max(0, beyond)), bytes, riseBytes);
         lock (_lock)
         {
             var captures = new Dictionary<(CaptureType, CaptureVariant?), MeasuredCost>(_now.Captures);

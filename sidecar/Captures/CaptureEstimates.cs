@@ -59,7 +59,10 @@ internal static class CaptureEstimates
 
     /// <summary>The walk, and until the last of it has left the buffers: only then is the target free to die.</summary>
     internal static TimeSpan SnapshotTime(CaptureConditions now, long bufferBytes) =>
-        Measured(now, CaptureType.Heap, CaptureVariant.Snapshot) ?? (WalkTime(now) + Seconds(bufferBytes / DrainBytesPerSecond));
+        // What was measured was measured on the heap of that time.
+        Measured(now, CaptureType.Heap, CaptureVariant.Snapshot) is { } measured
+            ? Seconds(measured.TotalSeconds * (now.Measured.Objects is { } then ? Math.Max(1, now.Objects / then ?? 1) : 1))
+            : (WalkTime(now) + Seconds(bufferBytes / DrainBytesPerSecond));
 
     internal static TimeSpan PauseOfDump(CaptureVariant kind, CaptureConditions now) => kind == CaptureVariant.TriageDump
         ? DumpTime
@@ -109,5 +112,6 @@ internal static class CaptureEstimates
 
     private static TimeSpan? Measured(CaptureConditions now, CaptureType type, CaptureVariant? variant) => now.Measured.Of(type, variant)?.Time;
 
-    private static TimeSpan Seconds(double seconds) => seconds < 86400 ? TimeSpan.FromSeconds(seconds) : TimeSpan.FromDays(1);
+    /// <summary>In whole milliseconds, for people read them, and at most a day.</summary>
+    private static TimeSpan Seconds(double seconds) => TimeSpan.FromMilliseconds(Math.Ceiling(Math.Min(seconds, 86400) * 1000));
 }

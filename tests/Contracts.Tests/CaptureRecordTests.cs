@@ -47,6 +47,7 @@ public sealed class CaptureRecordTests
                 Sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                 StartedAt = s_at.AddMilliseconds(1),
                 CompletedAt = s_at.AddMilliseconds(31),
+                RiseBytes = 655_360,
             },
             new Artifact
             {
@@ -60,8 +61,9 @@ public sealed class CaptureRecordTests
         ],
         Plan =
         [
-            new PlannedCapture(CaptureType.Heap, PlanDecisions.Chosen, null),
-            new PlannedCapture(CaptureType.Cpu, PlanDecisions.Cut, "cut from 10s to fit the time left", TimeSpan.FromSeconds(2)),
+            new PlannedCapture(CaptureType.Heap, PlanDecisions.Chosen, null) { CostBytes = 2_097_152, CostTime = TimeSpan.FromMilliseconds(50) },
+            new PlannedCapture(CaptureType.Cpu, PlanDecisions.Cut, "cut from 10s to fit the time left", TimeSpan.FromSeconds(2)) { CostBytes = 4_194_304, CostTime = TimeSpan.FromSeconds(2) },
+            new PlannedCapture(CaptureType.Dump, PlanDecisions.Skipped, "Dump is for .NET targets") { Reason = Reasons.NotSupportedByRuntime },
         ],
         Top = [new TopEntry("main.MemoryIntensiveFunc", 150994944, 97.5)],
         Producer = "premortem-sidecar 0.1.0",

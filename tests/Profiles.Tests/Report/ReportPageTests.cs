@@ -23,6 +23,14 @@ public sealed class ReportPageTests
     }
 
     [Fact]
+    public void The_plan_tells_what_was_expected_and_what_it_was()
+    {
+        var page = Write(Sample.Leak());
+        Assert.Contains("<td class=\"t\">Heap</td><td class=\"t\">chosen</td><td class=\"n\">50 ms → 40 ms</td><td class=\"n\">2 MiB → 900 KiB</td>", page, StringComparison.Ordinal);
+        Assert.Contains("<td class=\"t\">skipped</td><td class=\"n\">–</td><td class=\"n\">–</td><td>NotSupportedByRuntime: Dump is for .NET targets</td>", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_headline_names_the_function_that_holds_the_memory() =>
         Assert.Contains("<h1>98.6 % of live heap is held by main.MemoryIntensiveFunc</h1>", Write(Sample.Leak()), StringComparison.Ordinal);
 
@@ -72,7 +80,7 @@ public sealed class ReportPageTests
                 Executable = Evil,
                 Runtime = new RuntimeIdentity(Premortem.Contracts.Policies.RuntimeKind.Go, Evil, Evil, Evil),
             },
-            Plan = [new PlannedCapture(Premortem.Contracts.Policies.CaptureType.Heap, Evil, Evil)],
+            Plan = [new PlannedCapture(Premortem.Contracts.Policies.CaptureType.Heap, Evil, Evil) { Reason = Evil }],
             Artifacts =
             [
                 new Artifact { Type = Evil, Key = "../../" + Evil, Sha256 = Evil, StartedAt = Sample.Start },

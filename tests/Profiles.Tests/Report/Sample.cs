@@ -48,7 +48,7 @@ internal static class Sample
         Memory = new MemoryAtTrigger(221 * Mib, 224 * Mib, 256 * Mib, 256 * Mib, "cgroup v2"),
         Artifacts =
         [
-            File("Heap", "heap.pb.gz", 21_934, 34.21, 34.25),
+            File("Heap", "heap.pb.gz", 21_934, 34.21, 34.25) with { RiseBytes = 900 << 10 },
             File("Goroutine", "goroutine.pb.gz", 3_210, 34.25, 34.26),
             File("Cpu", "cpu.pb.gz", 48_113, 34.27, 36.3),
             File("Process", "process.json", 9_001, 36.3, 36.31),
@@ -61,10 +61,10 @@ internal static class Sample
         ],
         Plan =
         [
-            new PlannedCapture(CaptureType.Heap, "chosen", "first: it costs the target 0.1 MiB and takes 40 ms"),
+            new PlannedCapture(CaptureType.Heap, "chosen", null) { CostBytes = 2 * Mib, CostTime = TimeSpan.FromMilliseconds(50) },
             new PlannedCapture(CaptureType.Goroutine, "chosen", null),
-            new PlannedCapture(CaptureType.Cpu, "cut", "from 10s: the ceiling is 3.6 s away", TimeSpan.FromSeconds(2)),
-            new PlannedCapture(CaptureType.Dump, "skipped", "not for Go"),
+            new PlannedCapture(CaptureType.Cpu, "cut", "cut from 10s to fit the time left", TimeSpan.FromSeconds(2)) { CostBytes = 4 * Mib, CostTime = TimeSpan.FromSeconds(2) },
+            new PlannedCapture(CaptureType.Dump, "skipped", "Dump is for .NET targets") { Reason = Reasons.NotSupportedByRuntime },
         ],
         Producer = "premortem-sidecar 0.1.0",
     };

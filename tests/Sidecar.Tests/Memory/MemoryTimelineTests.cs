@@ -33,6 +33,22 @@ public sealed class MemoryTimelineTests
         Assert.Empty(new MemoryTimeline().Snapshot());
     }
 
+    [Theory]
+    [InlineData(1.0, 4.0, 300L)]
+    [InlineData(1.5, 2.5, 200L)]
+    [InlineData(3.0, 5.0, 0L)]
+    [InlineData(-1.0, 2.0, null)]
+    [InlineData(5.0, 9.0, null)]
+    public void The_rise_is_the_peak_above_the_beginning(double from, double to, long? rise)
+    {
+        var timeline = new MemoryTimeline();
+        foreach (var (second, bytes) in (ReadOnlySpan<(int, long)>)[(0, 900), (1, 1000), (2, 1200), (3, 1300), (4, 1100), (5, 1100)])
+            timeline.Add(new MemorySample(s_start.AddSeconds(second), TimeSpan.FromSeconds(second), new MemoryReading(bytes, 0, 0, null, null), null));
+        Assert.Equal(rise, timeline.Rise(s_start.AddSeconds(from), s_start.AddSeconds(to)));
+        Assert.Equal(TimeSpan.FromSeconds(5), timeline.Last?.Elapsed);
+        Assert.Null(new MemoryTimeline().Last);
+    }
+
     [Fact]
     public void The_csv_stays_as_it_is()
     {

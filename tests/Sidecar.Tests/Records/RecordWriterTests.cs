@@ -49,6 +49,25 @@ public sealed class RecordWriterTests : IDisposable
         Assert.True(Assert.Single(capture.Record.Artifacts, artifact => artifact.Type == "MemoryTimeline").IsComplete);
     }
 
+    [Theory]
+    [InlineData(RuntimeKind.DotNet, CaptureType.Goroutine, CapturePhase.Completed)]
+    [InlineData(RuntimeKind.Go, CaptureType.Dump, CapturePhase.Completed)]
+    [InlineData(RuntimeKind.DotNet, CaptureType.Dump, CapturePhase.Partial)]
+    [InlineData(RuntimeKind.Go, CaptureType.Goroutine, CapturePhase.Partial)]
+    [InlineData(null, CaptureType.Dump, CapturePhase.Partial)]
+    public void What_the_runtime_cannot_have_is_not_missed(RuntimeKind? runtime, CaptureType skipped, CapturePhase phase)
+    {
+        var record = SpoolFixture.Record("a", 0, CaptureType.Heap);
+        var capture = _fixture.Open().Create(record with
+        {
+            Target = record.Target with { Runtime = runtime is { } kind ? new RuntimeIdentity(kind, null) : null },
+            Plan = [.. record.Plan, new PlannedCapture(skipped, PlanDecisions.Skipped, "d") { Reason = Reasons.NotSupportedByRuntime }],
+        });
+        SpoolFixture.Capture(capture, ArtifactKeys.Of(record.Plan[0], runtime), "x");
+        _records.Complete(capture, Timeline(), null, []);
+        Assert.Equal(phase, capture.Record.Phase);
+    }
+
     [Fact]
     public void A_target_that_lives_on_has_survived()
     {

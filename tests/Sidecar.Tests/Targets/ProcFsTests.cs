@@ -46,6 +46,7 @@ public sealed class ProcFsTests : IDisposable
         Assert.Null(proc.Lines(7, "cgroup"));
         Assert.Null(proc.ZombieExit(7));
         Assert.Null(proc.LastPid());
+        Assert.Null(proc.AvailableBytes());
     }
 
     [Fact]
@@ -54,6 +55,17 @@ public sealed class ProcFsTests : IDisposable
         _proc.Process(7, "a", "0::/a").File("proc/self/stat", "").File("proc/8x/stat", "").File("proc/9", "a file").File("proc/loadavg", "0.1 0.2 0.3 1/100 4711\n");
         Assert.Equal([7], Proc.Pids());
         Assert.Equal(4711, Proc.LastPid());
+    }
+
+    [Theory]
+    [InlineData("MemTotal: 9 kB\nMemAvailable:    1024 kB\nBuffers: 1 kB\n", 1024 * 1024)]
+    [InlineData("MemTotal: 9 kB\n", null)]
+    [InlineData("MemAvailable: many kB\n", null)]
+    [InlineData("MemAvailable: 12\n", null)]
+    public void What_the_machine_can_still_give_is_read(string meminfo, int? bytes)
+    {
+        _proc.File("proc/meminfo", meminfo);
+        Assert.Equal(bytes, Proc.AvailableBytes());
     }
 
     [Fact]

@@ -94,6 +94,22 @@ public sealed class SpoolTests : IDisposable
     }
 
     [Fact]
+    public void Of_two_steps_of_one_request_the_one_that_is_missing_is_said()
+    {
+        PlannedCapture Step(CaptureVariant variant) => new(CaptureType.Heap, PlanDecisions.Chosen, null) { Variant = variant };
+        var record = SpoolFixture.Record("a");
+        var capture = _fixture.Open().Create(record with
+        {
+            Target = record.Target with { Runtime = new RuntimeIdentity(RuntimeKind.DotNet, "10.0.1") },
+            Plan = [Step(CaptureVariant.PartialSnapshot), Step(CaptureVariant.HeapDump)],
+        });
+        SpoolFixture.Capture(capture, "heap.nettrace.gz", "sample");
+
+        var artifacts = Assert.Single(_fixture.Open().Captures).Record.Artifacts;
+        Assert.Equal([("heap.nettrace.gz", null), ("heap.dmp.gz", Reasons.Interrupted)], artifacts.Select(artifact => (artifact.Key, artifact.Reason)));
+    }
+
+    [Fact]
     public void A_file_that_was_finished_before_the_record_knew_is_taken_in()
     {
         var capture = _fixture.Open().Create(SpoolFixture.Record("a", 0, CaptureType.Heap, CaptureType.Cpu));
