@@ -3,6 +3,12 @@ namespace Premortem.Profiles.Heaps;
 /// <summary>The types that hold a managed heap, largest first.</summary>
 public sealed record TypeTable
 {
+    /// <summary>How many rows are kept, where nobody asks for more or fewer.</summary>
+    public const int MaxRows = 1000;
+
+    /// <summary>The <see cref="Measure"/> of a heap.</summary>
+    public const string LiveObjects = "live objects";
+
     /// <summary>What was counted, in words: <c>live objects</c>, <c>allocations of 5 s</c>.</summary>
     public required string Measure { get; init; }
 
