@@ -13,6 +13,7 @@ internal static class CommandTree
           premortem top -cum heap.pb.gz                         ordered by what a function and its callees hold
           premortem top -sample_index=alloc_space heap.pb.gz    what was allocated, freed or not
           premortem top cpu.pb.gz                               what spends the time
+          premortem top heap.nettrace.gz                        which types hold a .NET heap; types.json has the same
           curl -s localhost:6060/debug/pprof/heap | premortem top -
 
         Exit codes: 0 done, 1 could not be done, 2 not understood.

@@ -1,16 +1,16 @@
 using System.CommandLine;
 using System.Text;
 using Premortem.Profiles;
-using Premortem.Profiles.Pprof;
+using Premortem.Profiles.Heaps;
 
 namespace Premortem.Cli;
 
-/// <summary><c>premortem top</c>: the functions that hold or spend most, as <c>go tool pprof -top</c> prints them.</summary>
+/// <summary><c>premortem top</c>: the functions that hold or spend most, as <c>go tool pprof -top</c> prints them, or a .NET heap's types.</summary>
 internal static class TopCommand
 {
     internal static Command Create(Func<Stream> openOutput, TextWriter errors)
     {
-        var file = new Argument<string>("file") { Description = "A pprof profile, gzip or not; - is standard input." };
+        var file = new Argument<string>("file") { Description = "A pprof profile, a type table, or a .NET heap or allocations, gzip or not; - is standard input." };
         file.Validators.Add(result =>
         {
             // A flag that is not known would be taken for the file.
@@ -62,9 +62,14 @@ internal static class TopCommand
     {
         try
         {
-            var table = TopTable.Of(Read(file), options);
+            Action<TextWriter> write = Read(file) switch
+            {
+                ProfileContent.Types types => TypeTop.Of(types.Table, options).Write,
+                ProfileContent.Functions functions => TopTable.Of(functions.Profile, options).Write,
+                var other => throw new InvalidOperationException($"nobody prints {other}"),
+            };
             using var output = new StreamWriter(openOutput(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 64 << 10);
-            table.Write(output);
+            write(output);
             return ExitCodes.Ok;
         }
         catch (ArgumentException e)
@@ -87,11 +92,14 @@ internal static class TopCommand
         }
     }
 
-    private static PprofProfile Read(string file)
+    private static ProfileContent Read(string file)
     {
-        if (file != "-")
-            return Directory.Exists(file) ? throw new IOException("this is a folder, not a profile") : PprofProfile.ReadFile(file);
-        using var input = Console.OpenStandardInput();
-        return PprofProfile.Read(input);
+        if (file != "-" && Directory.Exists(file))
+            throw new IOException("this is a folder, not a profile");
+        // No buffer of its own: the reads are large.
+        using var input = file == "-"
+            ? Console.OpenStandardInput()
+            : new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+        return ProfileContent.Read(input);
     }
 }

@@ -77,7 +77,8 @@ public sealed class TopTable
         writer.Write(text);
     }
 
-    private static string Printable(string text)
+    /// <summary>A text with its control characters spelled out, to spare the terminal.</summary>
+    internal static string Printable(string text)
     {
         if (!text.Any(char.IsControl))
             return text;

@@ -15,6 +15,8 @@ internal static class Headline
         var first = heap ?? (data.Tables is [var one, ..] ? one : null);
         if (first is { } report && Largest(report.Table) is { } largest)
             return Sentence(report.Table, largest);
+        if (data.Types is { Rows: [var type, ..], Bytes: > 0 } types)
+            return TypeSection.Headline(types, type);
         if (data.Record.Top is [var top, ..])
             return string.Create(CultureInfo.InvariantCulture, $"{top.FlatPercent:0.#} % of live heap is held by {top.Name}");
         return data.Record.Artifacts.FirstOrDefault(artifact => artifact.Type == nameof(CaptureType.Heap)) is { IsComplete: false } failed

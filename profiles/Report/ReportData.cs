@@ -1,4 +1,5 @@
 using Premortem.Contracts;
+using Premortem.Profiles.Heaps;
 
 namespace Premortem.Profiles.Report;
 
@@ -14,4 +15,7 @@ public sealed record ReportData
 
     /// <summary>The top tables of what was captured, the one that matters first. A heap's gives the page its headline.</summary>
     public IReadOnlyList<ReportTable> Tables { get; init; } = [];
+
+    /// <summary>The types that hold the target's managed heap; null: there is no such table.</summary>
+    public TypeTable? Types { get; init; }
 }

@@ -48,6 +48,8 @@ public static class ReportPage
             """);
         WriteTiles(writer, data);
         WriteChart(writer, data);
+        if (data.Types is { } types)
+            TypeSection.Write(writer, types);
         foreach (var table in data.Tables.Take(8))
             WriteTop(writer, table);
         WriteArtifacts(writer, record);

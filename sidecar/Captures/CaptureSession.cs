@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
+using Premortem.Profiles.Heaps;
 using Premortem.Sidecar.Hosting;
 using Premortem.Sidecar.Memory;
 using Premortem.Sidecar.Records;
@@ -178,6 +179,7 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
                 : await life.Source!.CaptureAsync(step, file, Bounds(), around.StopCaptures);
             if (result is CaptureResult.Captured { Types: { } types } && step.Variant == CaptureVariant.Snapshot)
                 around.Costs.Note(types);
+            around.Records.WriteTypes(capture, TypesOf(result));
             return result switch
             {
                 CaptureResult.Failed failed => artifact with { Reason = failed.Reason, Error = failed.Detail },
@@ -207,6 +209,13 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
             rise = Math.Max(0, whole - before);
         around.Costs.Note(step, took, artifact.Bytes, rise);
     }
+
+    private static TypeTable? TypesOf(CaptureResult result) => result switch
+    {
+        CaptureResult.Captured captured => captured.Types,
+        CaptureResult.Partial partial => partial.Types,
+        _ => null,
+    };
 
     /// <summary>One capture may fill half the spool, so that it never keeps out the next one's heap.</summary>
     private CaptureBounds Bounds() => new() { MaxBytes = Math.Min(new CaptureBounds().MaxBytes, around.Policy.Spec.Limits.SpoolBytes / 2) };

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
 using Premortem.Profiles;
+using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Pprof;
 using Premortem.Profiles.Report;
 using Premortem.Sidecar.Hosting;
@@ -41,6 +42,28 @@ internal static class ProfileTables
         }
         return tables;
     }
+
+    /// <summary>The types that hold the heap of a .NET target; null where they were not counted.</summary>
+    public static TypeTable? ReadTypes(SpooledCapture capture, ILogger log)
+    {
+        if (capture.Record.Artifacts.FirstOrDefault(artifact => artifact is { Key: ArtifactKeys.Types, HasFile: true }) is not { Key: var key })
+            return null;
+        try
+        {
+            using var file = File.OpenRead(capture.PathOf(key));
+            return TypesFile.Read(file);
+        }
+        catch (Exception e) when (e is ProfileFormatException or IOException)
+        {
+            Log.NoTable(log, capture.Record.Target.Container, nameof(CaptureType.Heap), e.Message);
+            return null;
+        }
+    }
+
+    /// <summary>The types that hold most of the heap.</summary>
+    public static IReadOnlyList<TopEntry> TopOf(TypeTable? types) => types is not { Bytes: > 0 }
+        ? []
+        : [.. types.Rows.Take(MaxTop).Where(row => row.Bytes > 0).Select(row => new TopEntry(row.Name, row.Bytes, Math.Round(row.Bytes * 100.0 / types.Bytes, 2)))];
 
     /// <summary>The functions that hold most of the heap themselves.</summary>
     public static IReadOnlyList<TopEntry> TopOf(IReadOnlyList<ReportTable> tables)

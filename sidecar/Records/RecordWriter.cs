@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.Extensions.Logging;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
+using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Report;
 using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Hosting;
@@ -29,16 +30,28 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, TimeProvider time, IL
                 MemoryTimeline.WriteCsv(csv, samples, Events(capture.Record, end));
             });
         var tables = ProfileTables.Read(capture, log);
-        var last = Last(capture.Record, end, capture.IsRecovered) with { Top = ProfileTables.TopOf(tables) };
+        var types = ProfileTables.ReadTypes(capture, log);
+        var last = Last(capture.Record, end, capture.IsRecovered) with { Top = ProfileTables.TopOf(tables) is { Count: > 0 } functions ? functions : ProfileTables.TopOf(types) };
         Write(capture, Names.Report, file => ReportPage.Write(file, new ReportData
         {
             Record = last,
             Memory = [.. samples.Select(sample => new MemoryPoint(sample.At, sample.Reading.WorkingSetBytes, sample.Reading.UsageBytes, sample.Reading.LimitBytes, sample.CeilingBytes))],
             Thresholds = Thresholds(last.Memory.CeilingBytes),
             Tables = tables,
+            Types = types,
         }));
         capture.Complete(record => last with { Artifacts = record.Artifacts });
         Log.CaptureComplete(log, capture.Record.Target.Container, capture.Record.Id, capture.Record.Phase, capture.Record.Outcome, capture.Record.OutcomeReason);
+    }
+
+    /// <summary>Adds the table of types that came with a heap. The better one stays: a whole heap's rather than a part's, that rather than allocations.</summary>
+    public void WriteTypes(SpooledCapture capture, TypeTable? types)
+    {
+        if (types is not { Objects: > 0 } || (ProfileTables.ReadTypes(capture, log) is { } there && Worth(there) >= Worth(types)))
+            return;
+        Write(capture, ArtifactKeys.Types, file => TypesFile.Write(file, types));
+
+        static int Worth(TypeTable table) => table.Measure != TypeTable.LiveObjects ? 0 : table.IsPartial ? 1 : 2;
     }
 
     private CaptureRecord Last(CaptureRecord record, TargetEnd? end, bool isRecovered) => record with

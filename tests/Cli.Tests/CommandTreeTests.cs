@@ -44,6 +44,21 @@ public sealed class CommandTreeTests
     }
 
     [Fact]
+    public void A_heap_of_dotnet_is_printed_by_type()
+    {
+        using var folder = new TemporaryFolder();
+        var encoder = NettraceEncoder.Start();
+        encoder.Event(1, NettraceEncoder.GCStart(1)).Event(15, NettraceEncoder.BulkTypes((1, "Shop.Order"))).Event(18, encoder.BulkNodes(0, (1, 48)));
+        var file = folder.File("no-name-that-says-it");
+        File.WriteAllBytes(file, PprofEncoder.Gzip(encoder.Event(2, NettraceEncoder.GCEnd(1)).ToArray()));
+        var (exitCode, output, errors) = Premortem.Run("top", file);
+
+        Assert.Equal((0, ""), (exitCode, errors));
+        Assert.Contains("       48B   100%   100%          1  Shop.Order\n", output, StringComparison.Ordinal);
+        Assert.Equal(2, Premortem.Run("top", "-sample_index=cpu", file).ExitCode);
+    }
+
+    [Fact]
     public void A_sample_type_that_is_not_there_ends_with_2_and_names_those_that_are()
     {
         var (exitCode, _, errors) = Premortem.Run("top", "-sample_index=cpu", Heap);

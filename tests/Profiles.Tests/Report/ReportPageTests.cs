@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
 using Premortem.Contracts;
+using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Report;
 using Premortem.Testing;
 using Xunit;
@@ -33,6 +34,26 @@ public sealed class ReportPageTests
     [Fact]
     public void The_headline_names_the_function_that_holds_the_memory() =>
         Assert.Contains("<h1>98.6 % of live heap is held by main.MemoryIntensiveFunc</h1>", Write(Sample.Leak()), StringComparison.Ordinal);
+
+    [Fact]
+    public void The_types_of_a_managed_heap_are_on_the_page_and_in_its_headline()
+    {
+        var types = new TypeTable
+        {
+            Measure = TypeTable.LiveObjects,
+            Objects = 30,
+            Bytes = 4096,
+            Rows = [new TypeRow("Shop.Order<T>", 20, 3072), new TypeRow(Evil, 10, 1024)],
+        };
+        var page = Write(Sample.Leak() with { Tables = [], Types = types });
+
+        Assert.Contains("<h1>75 % of live heap is held by Shop.Order&lt;T&gt;</h1>", page, StringComparison.Ordinal);
+        Assert.Contains("Which types hold the managed heap", page, StringComparison.Ordinal);
+        Assert.Contains("<td class=\"n sum\">100 %</td><td class=\"n\">10</td>", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("<script", page, StringComparison.Ordinal);
+        Assert.Contains("75 % of the part of the heap that was seen is held by", Write(Sample.Leak() with { Tables = [], Types = types with { IsPartial = true } }), StringComparison.Ordinal);
+        Assert.Contains("75 % of allocations of 5s is of Shop.Order", Write(Sample.Leak() with { Tables = [], Types = types with { Measure = "allocations of 5s" } }), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void A_stream_gets_the_same_page_and_stays_open()

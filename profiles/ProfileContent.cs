@@ -1,0 +1,73 @@
+using System.IO.Compression;
+using Premortem.Profiles.Heaps;
+using Premortem.Profiles.Nettrace;
+using Premortem.Profiles.Pprof;
+
+namespace Premortem.Profiles;
+
+/// <summary>What a file turned out to be, whatever its name says.</summary>
+public abstract record ProfileContent
+{
+    // Enough for the first block of any gzip stream to give its first bytes.
+    private const int HeadBytes = 64 * 1024;
+
+    private ProfileContent()
+    {
+    }
+
+    /// <summary>A pprof profile.</summary>
+    public sealed record Functions(PprofProfile Profile) : ProfileContent;
+
+    /// <summary>A type table, or the nettrace stream of a heap or of allocations.</summary>
+    public sealed record Types(TypeTable Table) : ProfileContent;
+
+    /// <summary>Reads a stream to its end; gzip or not.</summary>
+    /// <exception cref="ProfileFormatException">It is none of them, or none that is whole and valid.</exception>
+    public static ProfileContent Read(Stream stream)
+    {
+        var start = stream.CanSeek ? stream.Position : 0;
+        var head = new byte[HeadBytes];
+        head = head[..stream.ReadAtLeast(head, HeadBytes, throwOnEndOfStream: false)];
+        var isGzip = head is [0x1F, 0x8B, ..];
+        var first = isGzip ? Unpacked(head) : head;
+        var source = stream;
+        if (stream.CanSeek)
+            stream.Position = start;
+        else
+            source = new TailStream(head, stream);
+        if (NettraceReader.IsNettrace(first))
+            return new Types(isGzip ? ReadPacked(source) : TypeTableReader.Read(source));
+        return first.AsSpan().TrimStart(" \t\r\n"u8) is [(byte)'{', ..]
+            ? new Types(TypesFile.Read(source))
+            : new Functions(PprofProfile.Read(source));
+    }
+
+    private static TypeTable ReadPacked(Stream source)
+    {
+        using var gzip = new GZipStream(source, CompressionMode.Decompress, leaveOpen: true);
+        try
+        {
+            return TypeTableReader.Read(gzip);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new ProfileFormatException("damaged gzip data", source.CanSeek ? source.Position : 0, compressed: true, e);
+        }
+    }
+
+    /// <summary>The first bytes of what was compressed; none where they cannot be had.</summary>
+    private static byte[] Unpacked(byte[] head)
+    {
+        var first = new byte[16];
+        try
+        {
+            using var gzip = new GZipStream(new MemoryStream(head), CompressionMode.Decompress);
+            return first[..gzip.ReadAtLeast(first, first.Length, throwOnEndOfStream: false)];
+        }
+        catch (InvalidDataException)
+        {
+            // Whoever reads it says what is wrong with it.
+            return [];
+        }
+    }
+}

@@ -1,0 +1,58 @@
+using System.Globalization;
+using Premortem.Contracts;
+using Premortem.Profiles.Heaps;
+
+namespace Premortem.Profiles.Report;
+
+/// <summary>The types of a managed heap on the report page.</summary>
+internal static class TypeSection
+{
+    private const int MaxRows = 30;
+
+    // Below this no type is the culprit, and naming one would mislead.
+    private const double WorthNaming = 10;
+
+    internal static string Headline(TypeTable types, TypeRow largest)
+    {
+        var whole = types switch
+        {
+            { Measure: not TypeTable.LiveObjects } => types.Measure,
+            { IsPartial: true } => "the part of the heap that was seen",
+            _ => "live heap",
+        };
+        var verb = types.Measure == TypeTable.LiveObjects ? "held by" : "of";
+        var share = string.Create(CultureInfo.InvariantCulture, $"{Share(largest.Bytes, types.Bytes):0.#}");
+        return Share(largest.Bytes, types.Bytes) < WorthNaming
+            ? $"No type stands out: the largest share of {whole}, {share} %, is {verb} {largest.Name}"
+            : $"{share} % of {whole} is {verb} {largest.Name}";
+    }
+
+    internal static void Write(TextWriter writer, TypeTable types)
+    {
+        writer.Write($"<section>\n<h2>{(types.Measure == TypeTable.LiveObjects ? "Which types hold the managed heap" : "Which types were allocated")}</h2>\n");
+        if (types.Rows.Count == 0)
+        {
+            writer.Write("<p class=\"soft\">No objects were seen.</p>\n</section>\n");
+            return;
+        }
+        writer.Write("<div class=\"wide\"><table>\n<thead><tr><th class=\"n\">bytes</th><th class=\"n\">share</th><th class=\"n sum\">sum</th>");
+        writer.Write("<th class=\"n\">objects</th><th class=\"name\">type</th></tr></thead>\n<tbody>\n");
+        long sum = 0;
+        foreach (var row in types.Rows.Take(MaxRows))
+        {
+            sum += row.Bytes;
+            var share = Share(row.Bytes, types.Bytes);
+            writer.Write(string.Create(CultureInfo.InvariantCulture, $"<tr><td class=\"n\" title=\"{row.Bytes} bytes\">{Quantity.ForPeople(row.Bytes)}</td>"));
+            writer.Write(string.Create(CultureInfo.InvariantCulture, $"<td class=\"n share\" style=\"--w:{Math.Clamp(share, 0, 100):0.#}%\">{share:0.#} %</td>"));
+            writer.Write(string.Create(CultureInfo.InvariantCulture, $"<td class=\"n sum\">{Share(sum, types.Bytes):0.#} %</td><td class=\"n\">{row.Objects}</td>"));
+            writer.Write($"<td class=\"name\">{Html.Encode(row.Name)}</td></tr>\n");
+        }
+        writer.Write("</tbody>\n</table></div>\n");
+        var part = types.IsPartial ? " Only a part of the heap was seen." : "";
+        writer.Write(string.Create(
+            CultureInfo.InvariantCulture,
+            $"<p class=\"note\">{Html.Encode(types.Measure)}: {types.Objects} objects, {Quantity.ForPeople(types.Bytes)} in all.{part} More in {Html.FileLink(ArtifactKeys.Types)}.</p>\n</section>\n"));
+    }
+
+    private static double Share(long bytes, long of) => of > 0 ? bytes * 100.0 / of : 0;
+}
