@@ -202,7 +202,7 @@ internal sealed class Pipeline : IDisposable
         {
             if (!_watches.TryGetValue(target.Key, out var watch))
             {
-                var engine = new TriggerEngine(_options.Policy.Spec.Triggers, _options.Policy.Spec.Limits, _history.For(target.Key));
+                var engine = new TriggerEngine(_options.Policy.Spec.Triggers, _options.Policy.Spec.Limits, _history.For(target.Key), $"{_options.Identity.Namespace}/{_options.Identity.Pod}/{target.Key}");
                 _watches.Add(target.Key, watch = new TargetWatch(target.Key, target.Container, engine));
             }
             watch.Pids = target.Pids;

@@ -14,7 +14,10 @@ public static partial class PolicyReader
     private static readonly TimeSpan Year = TimeSpan.FromDays(366);
     private const long LeastThresholdBytes = 1 << 20;
 
-    public static PolicyReading Read(JsonNode? document)
+    /// <param name="checkSchedule">
+    /// What cron expressions and time zones are is not known here: a problem comes back with the field of the schedule as its path.
+    /// </param>
+    public static PolicyReading Read(JsonNode? document, Func<ScheduleTrigger, FieldProblem?>? checkSchedule = null)
     {
         var errors = new List<FieldProblem>();
         var warnings = new List<FieldProblem>();
@@ -40,20 +43,20 @@ public static partial class PolicyReader
         }
         ProfilePolicySpec? spec = null;
         if (top.Object("spec", required: true) is { } specFields)
-            spec = ReadSpec(specFields, warnings);
+            spec = ReadSpec(specFields, checkSchedule, warnings);
         top.NoOthers();
         return errors.Count > 0
             ? new PolicyReading(null, errors, warnings)
             : new PolicyReading(new ProfilePolicy(name!, @namespace, spec!), errors, warnings);
     }
 
-    private static ProfilePolicySpec? ReadSpec(DocumentFields spec, List<FieldProblem> warnings)
+    private static ProfilePolicySpec? ReadSpec(DocumentFields spec, Func<ScheduleTrigger, FieldProblem?>? checkSchedule, List<FieldProblem> warnings)
     {
         // These speak to the operator, which decides where a sidecar goes and how it looks.
         spec.Ignore("selector", "sidecar");
         var containers = spec.Strings("containers");
         var runtime = spec.Enum<RuntimeKind>("runtime") ?? RuntimeKind.Auto;
-        var triggers = ReadTriggers(spec, warnings);
+        var triggers = ReadTriggers(spec, checkSchedule);
         var captures = ReadCaptures(spec);
         var limits = ReadLimits(spec);
         var recorder = ReadFlightRecorder(spec);
@@ -73,7 +76,7 @@ public static partial class PolicyReader
         };
     }
 
-    private static List<Trigger> ReadTriggers(DocumentFields spec, List<FieldProblem> warnings)
+    private static List<Trigger> ReadTriggers(DocumentFields spec, Func<ScheduleTrigger, FieldProblem?>? checkSchedule)
     {
         var triggers = new List<Trigger>();
         if (!spec.Has("triggers"))
@@ -100,10 +103,8 @@ public static partial class PolicyReader
             var kind = item.ExactlyOneOf(TriggerKinds);
             if (kind is not null && item.Object(kind) is { } fields)
             {
-                if (ReadTrigger(name ?? "", kind, fields) is { } trigger)
+                if (ReadTrigger(name ?? "", kind, fields, checkSchedule) is { } trigger)
                     triggers.Add(trigger);
-                if (kind is "risingFloor" or "schedule")
-                    warnings.Add(new FieldProblem(item.PathOf(kind), "is not watched by this version; this trigger never fires"));
                 fields.NoOthers();
             }
             item.NoOthers();
@@ -111,7 +112,7 @@ public static partial class PolicyReader
         return triggers;
     }
 
-    private static Trigger? ReadTrigger(string name, string kind, DocumentFields fields)
+    private static Trigger? ReadTrigger(string name, string kind, DocumentFields fields, Func<ScheduleTrigger, FieldProblem?>? checkSchedule)
     {
         switch (kind)
         {
@@ -127,13 +128,31 @@ public static partial class PolicyReader
                 var growth = fields.String("growth", required: true) is { } text ? ReadPercent(fields, "growth", text, 10_000) : null;
                 return window is null || growth is null ? null : new RisingFloorTrigger(name, window.Value, growth.Value);
             default:
-                var cron = fields.String("cron", required: true);
-                if (cron is not null && cron.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length != 5)
-                    fields.Wrong("cron", $"is '{cron}', but has to have five fields: minute hour day-of-month month day-of-week");
-                var zone = fields.String("timeZone");
-                var jitter = fields.Duration("jitter", TimeSpan.Zero, TimeSpan.FromHours(24)) ?? TimeSpan.Zero;
-                return cron is null ? null : new ScheduleTrigger(name, cron, zone, jitter);
+                return ReadSchedule(name, fields, checkSchedule);
         }
+    }
+
+    private static ScheduleTrigger? ReadSchedule(string name, DocumentFields fields, Func<ScheduleTrigger, FieldProblem?>? check)
+    {
+        var cron = fields.String("cron", required: true);
+        var zone = fields.String("timeZone");
+        var jitter = fields.Duration("jitter", TimeSpan.Zero, TimeSpan.FromHours(24)) ?? TimeSpan.Zero;
+        if (zone is not null && !ZoneName().IsMatch(zone))
+        {
+            fields.Wrong("timeZone", $"is '{zone}', but has to be a name of the IANA time zone database like Europe/Berlin");
+            return null;
+        }
+        if (cron is null)
+            return null;
+        if (cron.Length > 256 || cron.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length != 5)
+        {
+            fields.Wrong("cron", $"is '{cron}', but has to have five fields: minute hour day-of-month month day-of-week");
+            return null;
+        }
+        var trigger = new ScheduleTrigger(name, cron, zone, jitter);
+        if (check?.Invoke(trigger) is { } problem)
+            fields.Wrong(problem.Path, problem.Message);
+        return trigger;
     }
 
     private static MemoryThreshold? ReadThreshold(DocumentFields fields)
@@ -293,6 +312,9 @@ public static partial class PolicyReader
             ServerSideEncryption = encryption,
         };
     }
+
+    [GeneratedRegex(@"^[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,31}){0,2}\z")]
+    private static partial Regex ZoneName();
 
     [GeneratedRegex(@"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\z")]
     private static partial Regex DnsLabel();

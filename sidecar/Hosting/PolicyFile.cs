@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Premortem.Contracts.Policies;
+using Premortem.Sidecar.Triggers;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
@@ -23,7 +24,7 @@ internal static partial class PolicyFile
             var length = bounded.ReadBlock(text);
             return length > MaxBytes
                 ? Unreadable($"is larger than {MaxBytes} bytes")
-                : PolicyReader.Read(Parse(new string(text, 0, length)));
+                : PolicyReader.Read(Parse(new string(text, 0, length)), Schedule.Check);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

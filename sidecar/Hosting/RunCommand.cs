@@ -143,7 +143,7 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
             await output.WriteLineAsync($"  capture  {PlanText.Step(step)}");
     }
 
-    private static string Explain(Trigger trigger, in MemoryReading reading, long? ceiling)
+    private string Explain(Trigger trigger, in MemoryReading reading, long? ceiling)
     {
         switch (trigger)
         {
@@ -156,8 +156,12 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
                 return ceiling is { } bytes
                     ? string.Create(CultureInfo.InvariantCulture, $"from {Quantity.ForPeople((long)(bytes * TriggerEngine.LeastUsageForPrediction))} on, when growth would meet {Quantity.ForPeople(bytes)} within {Durations.Format(limit.Within)}")
                     : "cannot fire: there is no limit";
+            case RisingFloorTrigger floor:
+                return string.Create(CultureInfo.InvariantCulture, $"when what memory falls back to has climbed by {floor.GrowthFraction * 100:0.##}% in {Durations.Format(floor.Window)}; not before {Durations.Format(FloorTrend.NotBefore(floor.Window))} of watching");
+            case ScheduleTrigger schedule when Schedule.TryRead(schedule, out var times, out _) && times.After(_time.GetUtcNow()) is { } next:
+                return string.Create(CultureInfo.InvariantCulture, $"next at {next:yyyy-MM-dd HH:mm}Z{(schedule.Jitter > TimeSpan.Zero ? $", put off by up to {Durations.Format(schedule.Jitter)}" : "")}");
             default:
-                return $"{trigger.Kind} is not watched by this version";
+                return $"{trigger.Kind}: never";
         }
     }
 

@@ -4,4 +4,8 @@ namespace Premortem.Sidecar.Memory;
 /// <param name="At">Wall-clock time, for people and files.</param>
 /// <param name="Elapsed">Monotonic time since the sidecar started.</param>
 /// <param name="CeilingBytes">The lower of the container's limit and the runtime's own; null: there is none.</param>
-internal readonly record struct MemorySample(DateTimeOffset At, TimeSpan Elapsed, MemoryReading Reading, long? CeilingBytes);
+internal readonly record struct MemorySample(DateTimeOffset At, TimeSpan Elapsed, MemoryReading Reading, long? CeilingBytes)
+{
+    /// <summary>What the last garbage collection left in the heap, where the runtime says so for nothing; null: not known.</summary>
+    public long? HeapAfterGcBytes { get; init; }
+}

@@ -101,8 +101,13 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
     public TimeSpan NextWait(in MemorySample sample, TimeSpan cost)
     {
         var wait = _rate.Next(sample, Engine.LowestThreshold(sample.CeilingBytes), Engine.TimeToCeiling, cost);
-        return Sessions.Count > 0 && wait > LongestWhileCapturing ? LongestWhileCapturing : wait;
+        if (Sessions.Count > 0 && wait > LongestWhileCapturing)
+            wait = LongestWhileCapturing;
+        // A schedule does not wait for memory to be interesting.
+        return Engine.DueAt() - sample.At is { } due && due < wait ? Later(due, SamplingRate.Shortest) : wait;
     }
+
+    private static TimeSpan Later(TimeSpan a, TimeSpan b) => a > b ? a : b;
 
     public MemoryAtTrigger MemoryNow() => Last is { } last
         ? new MemoryAtTrigger(last.Reading.WorkingSetBytes, last.Reading.UsageBytes, last.Reading.LimitBytes, last.CeilingBytes, Memory?.Name ?? "none")
