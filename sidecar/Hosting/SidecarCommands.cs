@@ -25,7 +25,7 @@ internal static class SidecarCommands
             });
         foreach (var error in parsed.Errors)
             await Console.Error.WriteLineAsync($"premortem-sidecar: {error.Message}");
-        await Console.Error.WriteLineAsync("premortem-sidecar: 'premortem-sidecar run --help' says what there is");
+        await Console.Error.WriteLineAsync("premortem-sidecar: 'premortem-sidecar --help' says what there is");
         return ExitCodes.Usage;
     }
 
@@ -39,6 +39,7 @@ internal static class SidecarCommands
             5 ended with captures left in the spool (they are stored when it starts again).
             """);
         root.Subcommands.Add(Run());
+        root.Subcommands.Add(Replay());
         return root;
     }
 
@@ -84,6 +85,35 @@ internal static class SidecarCommands
             return parsed.GetValue(dryRun) ? await command.ExplainAsync() : await command.RunAsync(loggers);
         });
         return run;
+    }
+
+    private static Command Replay()
+    {
+        var csv = new Argument<string>("memory.csv") { Description = "What memory did, as a capture brings it; '-' is standard input" };
+        var policy = new Option<string>("--policy") { Description = "The ProfilePolicy document, YAML or JSON", HelpName = "FILE", Required = true };
+        var limit = new Option<string?>("--limit") { Description = "Measure against this instead of the limit that was: 512Mi", HelpName = "QUANTITY" };
+        var format = new Option<ReplayFormat>("--output", "-o") { Description = "For people or for programs", HelpName = "text|json" };
+        limit.Validators.Add(result => Check(result, result.GetValueOrDefault<string?>() is null || (Quantity.TryParse(result.GetValueOrDefault<string>()!, out var bytes) && bytes > 0), "--limit has to be a quantity like 512Mi"));
+        var replay = new Command("replay", """
+            Say what the triggers of a policy would have made of a memory.csv, and when.
+
+            Examples:
+              premortem-sidecar replay memory.csv --policy policy.yaml
+              premortem-sidecar replay memory.csv --policy policy.yaml --limit 512Mi -o json
+              cat */memory.csv | premortem-sidecar replay - --policy policy.yaml    (captures of one container, oldest first)
+
+            Exit codes: 0 played, whatever fired; 1 unexpected error; 2 wrong command line, policy or memory.csv.
+            """)
+        {
+            csv, policy, limit, format,
+        };
+        replay.SetAction(parsed =>
+        {
+            long? limitBytes = parsed.GetValue(limit) is { } text && Quantity.TryParse(text, out var bytes) ? bytes : null;
+            using var output = Console.OpenStandardOutput();
+            return new ReplayCommand(parsed.GetValue(csv)!, parsed.GetValue(policy)!, limitBytes, parsed.GetValue(format)).Run(output);
+        });
+        return replay;
     }
 
     private static void Check(OptionResult result, bool holds, string message)

@@ -20,6 +20,7 @@ internal sealed class ScheduleRule : TriggerRule
     private readonly string _target;
     private readonly DateTimeOffset? _lastFired;
     private DateTimeOffset? _next;
+    private DateTimeOffset? _due;
     private DateTimeOffset? _lastAt;
 
     /// <param name="target">Whose jitter it is: another for every pod and container.</param>
@@ -27,7 +28,7 @@ internal sealed class ScheduleRule : TriggerRule
     public ScheduleRule(ScheduleTrigger trigger, Schedule schedule, string target, DateTimeOffset? lastFired)
         : base(trigger) => (_trigger, _schedule, _target, _lastFired) = (trigger, schedule, target, lastFired);
 
-    public override DateTimeOffset? DueAt => _next is { } next ? next + Jitter(next) : null;
+    public override DateTimeOffset? DueAt => _due;
 
     /// <summary>A time comes once, whatever memory does.</summary>
     protected override bool StaysArmed => true;
@@ -39,17 +40,17 @@ internal sealed class ScheduleRule : TriggerRule
             Begin(now);
         else if (last - now > Day)
             // The clock was wrong by more than a day, and what is next by it may be years away.
-            _next = _schedule.After(now);
+            Await(_schedule.After(now));
         _lastAt = now;
 
         (DateTimeOffset Time, DateTimeOffset Due)? come = null;
-        while (DueAt is { } due && due <= now)
+        while (_due is { } due && due <= now)
         {
             // Of several that were missed one is made up for, the last.
             if (now - due < MostLate)
                 come = (_next!.Value, due);
             var leastLate = now - MostLate - _trigger.Jitter;
-            _next = _schedule.After(_next!.Value < leastLate ? leastLate : _next.Value);
+            Await(_schedule.After(_next!.Value < leastLate ? leastLate : _next.Value));
         }
         if (come is not { } occurrence)
             return null;
@@ -67,10 +68,12 @@ internal sealed class ScheduleRule : TriggerRule
         var since = now - _trigger.Jitter;
         if (_lastFired is { } fired && fired - now < Day)
             since = fired > now - _trigger.Jitter - MostLate ? fired : since - MostLate;
-        _next = _schedule.After(since);
-        while (_lastFired is null && DueAt is { } due && due < now)
-            _next = _schedule.After(_next!.Value);
+        Await(_schedule.After(since));
+        while (_lastFired is null && _due < now)
+            Await(_schedule.After(_next!.Value));
     }
+
+    private void Await(DateTimeOffset? time) => (_next, _due) = (time, time + (time is { } at ? Jitter(at) : null));
 
     /// <summary>The same in every life of the sidecar, hence no hash of the framework's: those differ from process to process.</summary>
     private TimeSpan Jitter(DateTimeOffset time)

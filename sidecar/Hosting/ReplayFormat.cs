@@ -1,0 +1,8 @@
+namespace Premortem.Sidecar.Hosting;
+
+/// <summary>How <c>replay</c> says what it found.</summary>
+internal enum ReplayFormat
+{
+    Text,
+    Json,
+}
