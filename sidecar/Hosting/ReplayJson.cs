@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Premortem.Contracts.Policies;
 using Premortem.Sidecar.Memory;
@@ -16,7 +17,7 @@ internal sealed class ReplayJson : IReplayReport
 
     public ReplayJson(Stream output, string file, ProfilePolicy policy)
     {
-        _json = new Utf8JsonWriter(output, new JsonWriterOptions { Indented = true });
+        _json = new Utf8JsonWriter(output, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         _json.WriteStartObject();
         _json.WriteString("file", file);
         _json.WriteString("policy", policy.Name);

@@ -163,7 +163,7 @@ internal sealed class MemoryCsvReader(Stream stream)
     private DateTimeOffset ReadTime(ReadOnlySpan<byte> field)
     {
         if (field is [_, _, _, _, (byte)'-', _, _, (byte)'-', _, _, (byte)'T', _, _, (byte)':', _, _, (byte)':', _, _, (byte)'.', _, _, _, (byte)'Z']
-            && Number(field[..4]) is var year and >= 1 && Number(field[5..7]) is var month and >= 1 and <= 12
+            && Number(field[..4]) is var year and >= 1900 and <= 2200 && Number(field[5..7]) is var month and >= 1 and <= 12
             && Number(field[8..10]) is var day and >= 1 && day <= DateTime.DaysInMonth(year, month)
             && Number(field[11..13]) is var hour and >= 0 and <= 23 && Number(field[14..16]) is var minute and >= 0 and <= 59
             && Number(field[17..19]) is var second and >= 0 and <= 59 && Number(field[20..23]) is var milliseconds and >= 0)

@@ -76,10 +76,11 @@ internal sealed class GrowthTrend
         var (now, bytes) = _fast.Last;
         if (now - window <= _climbStart)
             return bytes - _trough;
-        for (var i = 0; i < _slow.Count; i++)
-            if (_slow[i].Elapsed >= now - window)
-                return Math.Max(0, bytes - _slow[i].Bytes);
-        return 0;
+        // From the newest back: what is asked for is seconds, and what is kept may be many minutes.
+        var first = _slow.Count;
+        while (first > 0 && _slow[first - 1].Elapsed >= now - window)
+            first--;
+        return first == _slow.Count ? 0 : Math.Max(0, bytes - _slow[first].Bytes);
     }
 
     /// <summary>Bytes a second over the last few samples; null before there are four.</summary>

@@ -99,12 +99,19 @@ public sealed class PolicyReaderTests
     }
 
     [Fact]
-    public void What_this_version_does_not_do_is_warned_of() => Assert.Equal(
-        [
-            "spec.triggers[2].risingFloor: is not watched by this version; this trigger never fires",
-            "spec.triggers[3].schedule: is not watched by this version; this trigger never fires",
-        ],
-        Read(Whole).Warnings.Select(warning => warning.ToString()));
+    public void All_of_it_is_watched() => Assert.Empty(Read(Whole).Warnings);
+
+    [Fact]
+    public void What_is_wrong_with_a_schedule_is_told_with_everything_else()
+    {
+        var document = JsonNode.Parse(Whole)!;
+        document["spec"]!["limits"] = JsonNode.Parse("""{"cooldown": "soon"}""");
+        var reading = PolicyReader.Read(document, schedule => new FieldProblem("timeZone", $"is {schedule.TimeZone}"));
+        Assert.Equal(
+            ["spec.limits.cooldown", "spec.triggers[3].schedule.timeZone"],
+            reading.Errors.Select(error => error.Path).Order(StringComparer.Ordinal));
+        Assert.Null(reading.Policy);
+    }
 
     [Fact]
     public void What_is_left_out_has_its_default()
@@ -172,6 +179,8 @@ public sealed class PolicyReaderTests
     [InlineData("spec.triggers[2].risingFloor.growth", "\"0%\"", "spec.triggers[2].risingFloor.growth", "is '0%', but has to be above 0% and at most 10000%, like 85%")]
     [InlineData("spec.triggers[2].risingFloor.window", "\"59s\"", "spec.triggers[2].risingFloor.window", "is '59s', but has to be a duration like 2s, 90s or 1m30s, from 1m to 8784h")]
     [InlineData("spec.triggers[3].schedule.cron", "\"0 3 * *\"", "spec.triggers[3].schedule.cron", "is '0 3 * *', but has to have five fields: minute hour day-of-month month day-of-week")]
+    [InlineData("spec.triggers[3].schedule.timeZone", "\"../../etc/passwd\"", "spec.triggers[3].schedule.timeZone", "is '../../etc/passwd', but has to be a name of the IANA time zone database like Europe/Berlin")]
+    [InlineData("spec.triggers[3].schedule.jitter", "\"25h\"", "spec.triggers[3].schedule.jitter", "is '25h', but has to be a duration like 2s, 90s or 1m30s, from 0s to 24h")]
     public void A_wrong_trigger_is_told_where_and_why(string at, string? value, string path, string message) => AssertWrong(at, value, path, message);
 
     [Theory]
