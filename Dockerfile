@@ -5,7 +5,7 @@ ARG SIDECAR_BASE=mcr.microsoft.com/dotnet/runtime-deps:10.0-noble-chiseled
 
 FROM ${SDK_IMAGE} AS build
 RUN apt-get update \
- && apt-get install -y --no-install-recommends gcc libc6-dev zlib1g-dev ca-certificates \
+ && apt-get install -y --no-install-recommends gcc libc6-dev zlib1g-dev ca-certificates tzdata \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # The projects first: packages are fetched again only when a reference changed.
@@ -21,11 +21,13 @@ COPY profiles profiles
 COPY sidecar sidecar
 ARG SOURCE_REVISION=
 RUN dotnet publish sidecar -c Release -o /out --use-current-runtime -p:SourceRevisionId=${SOURCE_REVISION} \
- && mkdir -p /image/usr/bin /image/etc/ssl/certs \
+ && mkdir -p /image/usr/bin /image/usr/share /image/etc/ssl/certs \
  && cp /out/premortem-sidecar /image/usr/bin/ \
- && cp -L /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/
+ && cp -L /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
+ && cp -a /usr/share/zoneinfo /image/usr/share/ \
+ && rm -rf /image/usr/share/zoneinfo/right /image/usr/share/zoneinfo/posix /image/usr/share/zoneinfo/localtime
 
-# The native program and CA certificates, nothing else: no shell, no package manager. libc and libssl are the base's.
+# The native program, CA certificates and the time zones of schedules, nothing else: no shell, no package manager. libc and libssl are the base's.
 FROM ${SIDECAR_BASE} AS premortem-sidecar
 ARG SOURCE_REVISION=
 LABEL org.opencontainers.image.title="premortem-sidecar" \

@@ -37,7 +37,7 @@ unit: ## unit tests alone
 demo: ## a Go service leaks and is killed; its profiles are there (S3=1: in a real bucket)
 	@eng/demo $(if $(S3),--s3)
 
-bench: build targets ## print the figures of docs/benchmarks.md (BENCH="idle capture upload survival")
+bench: build targets ## print the figures of docs/benchmarks.md (BENCH="idle capture upload replay survival")
 	@eng/deps bench
 	@tests/Benchmarks/run $(BENCH)
 

@@ -30,6 +30,7 @@ internal sealed class ReplayTotals(IReadOnlyList<Trigger> triggers)
 
     public int Kills { get; private set; }
 
+    /// <summary>Kills before which nothing had fired in the same life but schedules.</summary>
     public int Missed { get; private set; }
 
     public TimeSpan? LeastWarning { get; private set; }
@@ -57,6 +58,9 @@ internal sealed class ReplayTotals(IReadOnlyList<Trigger> triggers)
         {
             case TriggerDecision.Fire fire:
                 _fired[fire.Trigger.Name]++;
+                // A schedule foresees nothing.
+                if (fire.Trigger is ScheduleTrigger)
+                    break;
                 _latest = (fire.Trigger.Name, sample.Elapsed);
                 _first ??= _latest;
                 break;

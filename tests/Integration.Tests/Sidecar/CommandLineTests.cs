@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 using Premortem.Testing;
 using Xunit;
 
@@ -126,5 +127,32 @@ public sealed class CommandLineTests
         Assert.Equal(0, versioned);
         Assert.Matches(@"^\d+\.\d+\.\d+", version);
         Assert.Equal(2, (await ChildProcess.RunAsync(SidecarProcess.Program, [])).ExitCode);
+        var (replayHelped, replayHelp) = await ChildProcess.RunAsync(SidecarProcess.Program, ["replay", "--help"]);
+        Assert.Equal(0, replayHelped);
+        Assert.All((string[])["--policy", "--limit", "--output", "Examples:", "Exit codes:"], word => Assert.Contains(word, replayHelp));
+    }
+
+    [Fact]
+    public async Task A_recorded_leak_is_replayed_and_a_wrong_file_refused()
+    {
+        using var folder = new TemporaryFolder();
+        var policy = folder.File("policy.yaml");
+        await File.WriteAllTextAsync(
+            policy,
+            """
+            {apiVersion: premortem.dev/v1alpha1, kind: ProfilePolicy, metadata: {name: leak}, spec: {storage: {directory: {path: /x}}, triggers: [
+              {name: leak, risingFloor: {window: 2m, growth: 10%}}, {name: nightly, schedule: {cron: "0 3 * * *", timeZone: Europe/Berlin}}]}}
+            """,
+            TestContext.Current.CancellationToken);
+        var recorded = Repository.Path("tests", "Sidecar.Tests", "Triggers", "testdata", "go-leak.csv");
+        var (played, text) = await ChildProcess.RunAsync(SidecarProcess.Program, ["replay", recorded, "--policy", policy]);
+        Assert.Equal(0, played);
+        Assert.Contains("fired     leak 1, nightly 0", text);
+        var (_, json) = await ChildProcess.RunAsync(SidecarProcess.Program, ["replay", recorded, "--policy", policy, "-o", "json"]);
+        Assert.Equal(1, (int?)JsonNode.Parse(json)!["summary"]!["fired"]!["leak"]);
+        var (refused, why) = await ChildProcess.RunAsync(SidecarProcess.Program, ["replay", policy, "--policy", policy]);
+        Assert.Equal(2, refused);
+        Assert.Contains("line 1: is no header of a memory.csv", why);
+        Assert.Equal(2, (await ChildProcess.RunAsync(SidecarProcess.Program, ["replay", recorded, "--policy", policy, "--limit", "much"])).ExitCode);
     }
 }

@@ -33,6 +33,21 @@ public sealed class PolicyFileTests : IDisposable
     public void A_good_document_is_read(string text) => Assert.Equal("demo", Read(text).Policy?.Name);
 
     [Fact]
+    public void Schedules_are_checked_with_everything_else() => Assert.Equal(
+        [
+            "spec.triggers[1].schedule.cron: is '0 25 * * *', but has to be minute (0-59), hour (0-23), day-of-month (1-31), month (1-12) and day-of-week (0-7), like '0 3 * * *' for every night at three",
+            "spec.triggers[2].schedule.timeZone: is 'Europe/Atlantis', which is no time zone here; it takes a name like Europe/Berlin or UTC",
+        ],
+        Read(Good.Replace(
+            "  storage:",
+            """
+                - {name: nightly, schedule: {cron: "0 25 * * *"}}
+                - {name: daily, schedule: {cron: "0 15 * * *", timeZone: Europe/Atlantis}}
+              storage:
+            """,
+            StringComparison.Ordinal)).Errors.Select(error => error.ToString()));
+
+    [Fact]
     public void The_sample_is_good()
     {
         var reading = PolicyFile.Read(Repository.Path("samples", "demo-policy.yaml"));
