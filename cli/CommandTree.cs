@@ -12,6 +12,7 @@ internal static class CommandTree
           premortem top heap.pb.gz                              what holds the memory
           premortem top -cum heap.pb.gz                         ordered by what a function and its callees hold
           premortem top -sample_index=alloc_space heap.pb.gz    what was allocated, freed or not
+          premortem top -base baseline-heap.pb.gz heap.pb.gz    what has grown since the baseline
           premortem top cpu.pb.gz                               what spends the time
           premortem top heap.nettrace.gz                        which types hold a .NET heap; types.json has the same
           curl -s localhost:6060/debug/pprof/heap | premortem top -

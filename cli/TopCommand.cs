@@ -40,33 +40,57 @@ internal static class TopCommand
             if (!result.Errors.Any() && result.GetValueOrDefault<double>() is not (>= 0 and <= 1))
                 result.AddError("-nodefraction is a share, from 0 to 1");
         });
+        var subtract = new Option<string?>("--base", "-base")
+        {
+            Description = "A profile to subtract, for what has grown since; shares are of what is left.",
+            HelpName = "file",
+        };
+        var compare = new Option<string?>("--diff-base", "-diff_base", "--diff_base", "-diff-base")
+        {
+            Description = "A profile to subtract; shares are of it.",
+            HelpName = "file",
+        };
         var command = new Command("top", "Print the functions that hold most of the memory, or spend most of the time.")
         {
-            file, cumulative, sampleIndex, nodeCount, nodeFraction,
+            file, cumulative, sampleIndex, nodeCount, nodeFraction, subtract, compare,
         };
+        command.Validators.Add(result =>
+        {
+            if (result.GetResult(subtract) is not null && result.GetResult(compare) is not null)
+                result.AddError("-base and -diff_base are two ways of one thing: give one of them");
+        });
         command.SetAction(parsed => Run(
             parsed.GetValue(file)!,
+            parsed.GetValue(subtract) ?? parsed.GetValue(compare),
             new TopOptions
             {
                 Cumulative = parsed.GetValue(cumulative),
                 SampleIndex = parsed.GetValue(sampleIndex),
                 NodeCount = Math.Max(0, parsed.GetValue(nodeCount)),
                 NodeFraction = parsed.GetValue(nodeFraction),
+                SharesOfBase = parsed.GetValue(compare) is not null,
             },
             openOutput,
             errors));
         return command;
     }
 
-    private static int Run(string file, TopOptions options, Func<Stream> openOutput, TextWriter errors)
+    private static int Run(string file, string? baseFile, TopOptions options, Func<Stream> openOutput, TextWriter errors)
     {
+        // The one that is read at the moment: an error is about it.
+        var reading = file;
         try
         {
-            Action<TextWriter> write = Read(file) switch
+            var content = Read(file);
+            var subtracted = baseFile is null ? null : Read(reading = baseFile);
+            reading = file;
+            Action<TextWriter> write = (content, subtracted) switch
             {
-                ProfileContent.Types types => TypeTop.Of(types.Table, options).Write,
-                ProfileContent.Functions functions => TopTable.Of(functions.Profile, options).Write,
-                var other => throw new InvalidOperationException($"nobody prints {other}"),
+                (ProfileContent.Types types, null) => TypeTop.Of(types.Table, options).Write,
+                (ProfileContent.Functions functions, null) => TopTable.Of(functions.Profile, options).Write,
+                (ProfileContent.Functions functions, ProfileContent.Functions other) => TopTable.Of(functions.Profile, options with { Base = other.Profile }).Write,
+                (ProfileContent.Types, _) => throw new ArgumentException("type tables cannot be subtracted here"),
+                _ => throw new ArgumentException("a profile and a type table cannot be compared"),
             };
             using var output = new StreamWriter(openOutput(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 64 << 10);
             write(output);
@@ -87,7 +111,7 @@ internal static class TopCommand
 
         int Fail(int code, string problem)
         {
-            errors.WriteLine($"premortem: {(file == "-" ? "standard input" : file)}: {problem}");
+            errors.WriteLine($"premortem: {(reading == "-" ? "standard input" : reading)}: {problem}");
             return code;
         }
     }

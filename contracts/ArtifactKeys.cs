@@ -1,3 +1,4 @@
+using System.Globalization;
 using Premortem.Contracts.Policies;
 
 namespace Premortem.Contracts;
@@ -7,6 +8,17 @@ public static class ArtifactKeys
 {
     /// <summary>The type table that goes with a .NET heap.</summary>
     public const string Types = "types.json";
+
+    /// <summary>What <see cref="Artifact.Type"/> says of a file that the flight recorder took.</summary>
+    public const string Baseline = nameof(Baseline);
+
+    private const string BaselinePrefix = "baseline-";
+
+    /// <summary>The file of a baseline: <c>baseline-heap.pb.gz</c> for the newest, <c>baseline-2-heap.pb.gz</c> for the one before it.</summary>
+    /// <param name="key">The file that it would be if it were captured now.</param>
+    /// <param name="number">1 for the newest.</param>
+    public static string OfBaseline(string key, int number) =>
+        number == 1 ? BaselinePrefix + key : string.Create(CultureInfo.InvariantCulture, $"{BaselinePrefix}{number}-{key}");
 
     /// <summary>The file of a planned capture.</summary>
     /// <param name="runtime">What the target runs on; null: not known, which is captured as Go is.</param>
@@ -32,6 +44,7 @@ public static class ArtifactKeys
             Types => nameof(Types),
             Names.MemoryTimeline => "MemoryTimeline",
             Names.Report => "Report",
+            _ when key.StartsWith(BaselinePrefix, StringComparison.Ordinal) => Baseline,
             _ => "Other",
         };
     }

@@ -54,6 +54,9 @@ public sealed record CaptureRecord
     /// <summary>The functions or types that hold most of the memory, largest first; at most five.</summary>
     public IReadOnlyList<TopEntry> Top { get; init; } = [];
 
+    /// <summary><c>baseline</c> where <see cref="Top"/> is from a baseline, since no heap was captured; null: from the heap.</summary>
+    public string? TopFrom { get; init; }
+
     /// <summary>The version of the program that wrote this.</summary>
     public required string Producer { get; init; }
 }
@@ -116,7 +119,7 @@ public sealed record MemoryAtTrigger(long WorkingSetBytes, long UsageBytes, long
 /// <summary>One file of a capture, or the reason why it is not there.</summary>
 public sealed record Artifact
 {
-    /// <summary>The capture type, or <c>MemoryTimeline</c>, <c>Report</c>.</summary>
+    /// <summary>The capture type, or <c>Baseline</c>, <c>MemoryTimeline</c>, <c>Report</c>.</summary>
     public required string Type { get; init; }
 
     /// <summary>The file's name in the capture's folder: <c>heap.pb.gz</c>.</summary>
@@ -130,6 +133,9 @@ public sealed record Artifact
     public DateTimeOffset? StartedAt { get; init; }
 
     public DateTimeOffset? CompletedAt { get; init; }
+
+    /// <summary>When a baseline was taken, which is before the trigger; null for what was captured because of it.</summary>
+    public DateTimeOffset? TakenAt { get; init; }
 
     /// <summary>Why the file is not there or not whole; null where it is.</summary>
     public string? Error { get; init; }

@@ -1,3 +1,5 @@
+using Premortem.Profiles.Pprof;
+
 namespace Premortem.Profiles;
 
 /// <summary>What a top table shows. The defaults are pprof's.</summary>
@@ -8,6 +10,12 @@ public sealed record TopOptions
 
     /// <summary>A sample type's name or number; null: the profile's default.</summary>
     public string? SampleIndex { get; init; }
+
+    /// <summary>What is subtracted; null: nothing. Rows may then be negative.</summary>
+    public PprofProfile? Base { get; init; }
+
+    /// <summary>Whether shares are of the total of <see cref="Base"/>, as with pprof's <c>-diff_base</c>, and not of what is left.</summary>
+    public bool SharesOfBase { get; init; }
 
     /// <summary>How many rows at most; 0: as many as there are.</summary>
     public int NodeCount { get; init; }

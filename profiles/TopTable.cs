@@ -29,8 +29,9 @@ public sealed class TopTable
     /// <summary>How many functions are not among the rows, and why.</summary>
     public Trimming Trimmed { get; }
 
-    /// <exception cref="ArgumentException">The profile does not have the sample type asked for.</exception>
-    public static TopTable Of(PprofProfile profile, TopOptions? options = null) => new TopBuilder(profile, options ?? new TopOptions()).Build();
+    /// <exception cref="ArgumentException">The profile does not have the sample type asked for, or measures something else than the base.</exception>
+    public static TopTable Of(PprofProfile profile, TopOptions? options = null) =>
+        new TopBuilder(options?.Base is { } subtracted ? ProfileDifference.Of(profile, subtracted, options.SharesOfBase) : profile, options ?? new TopOptions()).Build();
 
     /// <summary>A value with the unit that this table is shown in: <c>217.60MB</c>.</summary>
     public string Format(long value) => Units.Format(value, SampleType.Unit, _outputUnit);

@@ -4,6 +4,7 @@ using Premortem.Contracts;
 using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Hosting;
 using Premortem.Sidecar.Memory;
+using Premortem.Sidecar.Recorder;
 using Premortem.Sidecar.Records;
 using Premortem.Sidecar.Targets;
 using Premortem.Sidecar.Triggers;
@@ -47,6 +48,10 @@ internal sealed class Pipeline : IDisposable
     private readonly TargetProbe _probe;
     private readonly TargetFollower _follower;
     private readonly RecordWriter _records;
+    private readonly FlightRecorder? _recorder;
+    private readonly OwnCgroup _own;
+    private readonly OwnThrottle _throttle;
+    private bool _toldThrottled;
     private readonly Waiter _waiter = new();
     private readonly Dictionary<string, TargetWatch> _watches = [];
     private readonly CancellationTokenSource _stopping = new();
@@ -68,7 +73,13 @@ internal sealed class Pipeline : IDisposable
         _finder = new TargetFinder(_proc, options.Scope, options.Policy.Spec.Containers, time);
         _probe = new TargetProbe(_proc, options.Policy.Spec, time, loggers.CreateLogger<TargetProbe>());
         _follower = new TargetFollower(_proc, _probe, options, time, loggers.CreateLogger<TargetFollower>());
-        _records = new RecordWriter(options.Policy.Spec, time, loggers.CreateLogger<RecordWriter>());
+        _own = new OwnCgroup(_proc, time);
+        _records = new RecordWriter(options.Policy.Spec, _own.ReadRoom, time, loggers.CreateLogger<RecordWriter>());
+        _throttle = new OwnThrottle(_own.ReadThrottled);
+        if (options.Policy.Spec.FlightRecorder is { } recorder)
+            _recorder = new FlightRecorder(recorder, spool.Baselines, _proc, time, Random.Shared, loggers.CreateLogger<FlightRecorder>());
+        else
+            spool.Baselines.DropUnclaimed();
         _startedAt = time.GetTimestamp();
     }
 
@@ -116,6 +127,7 @@ internal sealed class Pipeline : IDisposable
         foreach (var watch in _watches.Values)
             watch.Dispose();
         _probe.Dispose();
+        _own.Dispose();
         _waiter.Dispose();
         _stopping.Dispose();
         _stopCaptures.Dispose();
@@ -173,8 +185,14 @@ internal sealed class Pipeline : IDisposable
                 foreach (var watch in _watches.Values.Where(watch => watch.Life is not null))
                     StartUnasked(watch, watch.Life!, Names.RequestedTrigger, "request", "a capture was requested", isLimited: false);
             TrimWhenIdle();
+            LookAtOneself();
             if (_scanDueAt > Elapsed || descriptors.Count > 0)
-                _waiter.Wait(descriptors, next > Elapsed ? next - Elapsed : TimeSpan.Zero);
+            {
+                var wait = next - Elapsed;
+                _waiter.Wait(descriptors, wait > TimeSpan.Zero ? wait : TimeSpan.Zero);
+                if (wait > TimeSpan.Zero)
+                    _throttle.Woke(Elapsed - next);
+            }
         }
     }
 
@@ -240,7 +258,8 @@ internal sealed class Pipeline : IDisposable
         NoticeKill(watch, life, reading);
         Tell(watch, sample);
         KeepWarm(watch, life, sample);
-        watch.DueAt = started + watch.NextWait(sample, Elapsed - started);
+        Record(watch, life, sample);
+        watch.DueAt = started + watch.NextWait(sample, Elapsed - started, _throttle.IsThrottled);
     }
 
     /// <summary>A kill that the main process survived: another process of the container was the victim.</summary>
@@ -285,6 +304,14 @@ internal sealed class Pipeline : IDisposable
         _ = Watched(() => source.WarmAsync(_stopping.Token), "warming a connection");
     }
 
+    private void Record(TargetWatch watch, TargetLife life, in MemorySample sample)
+    {
+        if (_recorder?.Next(watch, life, sample, Elapsed, _stopping.Token) is not { } take)
+            return;
+        _ = Watched(take, "a baseline");
+        _trimAt = Elapsed + TrimAfter;
+    }
+
     private void End(TargetWatch watch, TargetLife life)
     {
         var used = watch.Last is { } last && last.CeilingBytes is > 0 ? (double)last.Reading.WorkingSetBytes / last.CeilingBytes.Value : (double?)null;
@@ -298,10 +325,13 @@ internal sealed class Pipeline : IDisposable
             StartUnasked(watch, life, name, kind, end.Reason, isLimited: true);
         }
         var sessions = watch.Sessions.Select(session => session.Run).ToArray();
+        var endRecording = _recorder?.End(watch, life);
         _ = Watched(
             async () =>
             {
                 await Task.WhenAll(sessions);
+                if (endRecording is not null)
+                    await endRecording();
                 life.Dispose();
             },
             "letting go of a process");
@@ -333,7 +363,9 @@ internal sealed class Pipeline : IDisposable
         {
             var around = new CaptureSession.Surroundings(
                 _options.Policy, _spool, _uploader, watch.Timeline, _records, watch.Costs, _proc, _options.MemoryLimitBytes, _time, _loggers.CreateLogger<CaptureSession>(), _stopping.Token, _stopCaptures.Token);
-            var session = new CaptureSession(around, life, fired, watch.MemoryNow(), watch.Engine.TimeToCeiling, underWay.Count > 0);
+            _recorder?.MakeWay(life);
+            var session = new CaptureSession(
+                around, life, fired, watch.MemoryNow(), watch.Engine.TimeToCeiling, underWay.Count > 0, _recorder?.Of(watch, life) ?? []);
             // Off this thread first: the log comes after the request is on its way.
             watch.Sessions.Add((session, Watched(session.RunAsync, "a capture")));
             Log.Fired(_log, watch.Container, fired.Name, fired.Reason);
@@ -357,6 +389,15 @@ internal sealed class Pipeline : IDisposable
         {
             Log.HistoryNotKept(_log, e.Message);
         }
+    }
+
+    /// <summary>Whoever set the quota wants it kept: with less CPU time than it asks for, the sidecar asks for less.</summary>
+    private void LookAtOneself()
+    {
+        if (!_throttle.Look(Elapsed) || !_throttle.IsThrottled || _toldThrottled)
+            return;
+        _toldThrottled = true;
+        Log.Throttled(_log, Math.Round(_throttle.LostShare * 100));
     }
 
     private void TrimWhenIdle()

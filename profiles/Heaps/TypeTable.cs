@@ -22,4 +22,31 @@ public sealed record TypeTable
 
     /// <summary>Whether only a part of the heap was seen.</summary>
     public bool IsPartial { get; init; }
+
+    /// <summary>
+    /// What has changed since another table was made, the largest growth first. Types of one name are one; a type that is in one of the
+    /// tables alone counts in full. Nothing where the two were counted in different ways: the difference of a part and a whole means nothing.
+    /// </summary>
+    public IReadOnlyList<TypeDifference> Since(TypeTable before)
+    {
+        if (before.Measure != Measure || before.IsPartial != IsPartial)
+            return [];
+        var changes = new Dictionary<string, (long Objects, long Bytes)>(StringComparer.Ordinal);
+        foreach (var row in Rows)
+            Add(row.Name, row.Objects, row.Bytes);
+        foreach (var row in before.Rows)
+            Add(row.Name, -row.Objects, -row.Bytes);
+        return [.. changes
+            .Where(change => change.Value != default)
+            .Select(change => new TypeDifference(change.Key, change.Value.Objects, change.Value.Bytes))
+            .OrderByDescending(change => change.Bytes)
+            .ThenByDescending(change => change.Objects)
+            .ThenBy(change => change.Name, StringComparer.Ordinal)];
+
+        void Add(string name, long objects, long bytes)
+        {
+            var (o, b) = changes.GetValueOrDefault(name);
+            changes[name] = unchecked((o + objects, b + bytes));
+        }
+    }
 }

@@ -20,7 +20,7 @@ public sealed class PprofProfile
     private readonly int _length;
     private readonly Slice[] _strings;
 
-    private PprofProfile(byte[] data, int length)
+    internal PprofProfile(byte[] data, int length)
     {
         (_data, _length) = (data, length);
         if (length == 0)
@@ -94,6 +94,9 @@ public sealed class PprofProfile
     internal int[] SampleOffsets { get; }
 
     internal long TimeNanos { get; private set; }
+
+    /// <summary>The name of the sample type that the profile itself means; empty: it does not say.</summary>
+    internal string DefaultSampleType { get; private set; } = "";
 
     /// <summary>Reads a profile to the end of <paramref name="stream"/>.</summary>
     /// <param name="stream">The profile, gzip or not.</param>
@@ -344,10 +347,10 @@ public sealed class PprofProfile
             }
         (DropFrames, KeepFrames, DocUrl) = (ShortStringAt(dropFrames, _length), ShortStringAt(keepFrames, _length), ShortStringAt(docUrl, _length));
         Comments = comments.ConvertAll(comment => ShortStringAt(comment, _length));
-        var named = defaultSampleType == 0 ? null : StringAt(defaultSampleType);
+        DefaultSampleType = ShortStringAt(defaultSampleType, _length);
         DefaultSampleIndex = SampleTypes.Count - 1;
-        for (var i = SampleTypes.Count - 1; i >= 0 && named is not null; i--)
-            if (SampleTypes[i].Type == named)
+        for (var i = SampleTypes.Count - 1; i >= 0 && defaultSampleType != 0; i--)
+            if (SampleTypes[i].Type == DefaultSampleType)
                 DefaultSampleIndex = i;
 
         void AddComment(ulong index, int offset)

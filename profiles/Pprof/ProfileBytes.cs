@@ -19,6 +19,9 @@ internal static class ProfileBytes
         var source = new TailStream(head[..headLength].ToArray(), stream);
         var isGzip = headLength == 2 && head[0] == 0x1F && head[1] == 0x8B;
         var hint = Hint(stream, isGzip);
+        // Known before a byte of it is kept. What a gzip file says of its length is not to be believed before it is unpacked.
+        if (!isGzip && hint > limit)
+            throw new ProfileFormatException($"the profile is larger than the {limit} bytes allowed", limit);
         return isGzip ? ReadGzip(source, limit, hint) : Drain(source, limit, hint, compressed: null);
     }
 

@@ -14,7 +14,7 @@ internal static class Headline
         var heap = data.Tables.FirstOrDefault(table => table.Type == nameof(CaptureType.Heap));
         var first = heap ?? (data.Tables is [var one, ..] ? one : null);
         if (first is { } report && Largest(report.Table) is { } largest)
-            return Sentence(report.Table, largest);
+            return Sentence(report.Table, largest) + Age(report, data.Record);
         if (data.Types is { Rows: [var type, ..], Bytes: > 0 } types)
             return TypeSection.Headline(types, type);
         if (data.Record.Top is [var top, ..])
@@ -35,6 +35,9 @@ internal static class Headline
         "goroutine" => "Where the goroutines are",
         var other => $"{report.Type}: {other}",
     };
+
+    private static string Age(ReportTable report, Contracts.CaptureRecord record) =>
+        report.BaselineAt is { } at ? $", {ReportPage.Took(record.Trigger.At - at)} before {record.Trigger.Name}" : "";
 
     private static TopRow? Largest(TopTable table) => table.Rows.Count == 0 ? null : table.Rows.MaxBy(row => row.Flat);
 

@@ -18,4 +18,7 @@ public sealed record ReportData
 
     /// <summary>The types that hold the target's managed heap; null: there is no such table.</summary>
     public TypeTable? Types { get; init; }
+
+    /// <summary>What has grown since a baseline; null: there is none to compare with.</summary>
+    public ReportGrowth? Growth { get; init; }
 }

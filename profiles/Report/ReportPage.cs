@@ -51,7 +51,8 @@ public static class ReportPage
         if (data.Types is { } types)
             TypeSection.Write(writer, types);
         foreach (var table in data.Tables.Take(8))
-            WriteTop(writer, table);
+            WriteTop(writer, table, record);
+        WriteGrowth(writer, data.Growth);
         WriteArtifacts(writer, record);
         WritePlan(writer, record);
         WriteTriggers(writer, record);
@@ -141,10 +142,12 @@ public static class ReportPage
         writer.Write("</section>\n");
     }
 
-    private static void WriteTop(TextWriter writer, ReportTable report)
+    private static void WriteTop(TextWriter writer, ReportTable report, CaptureRecord record)
     {
         var table = report.Table;
         writer.Write($"<section>\n<h2>{Html.Encode(Headline.Title(report))}</h2>\n");
+        if (report.BaselineAt is { } taken)
+            writer.Write($"<p class=\"note\">No heap could be captured. This is a baseline that the flight recorder took {Took(record.Trigger.At - taken)} before the trigger.</p>\n");
         if (table.Rows.Count == 0)
         {
             writer.Write("<p class=\"soft\">The profile is empty.</p>\n</section>\n");
@@ -167,6 +170,33 @@ public static class ReportPage
 
         static string Share(TopTable table, long value, double percent) =>
             Invariant($"<td class=\"n share\" style=\"--w:{Math.Clamp(Math.Abs(percent), 0, 100):0.#}%\">{table.Percentage(value)}</td>");
+    }
+
+    private static void WriteGrowth(TextWriter writer, ReportGrowth? growth)
+    {
+        if (growth is null)
+            return;
+        var table = growth.Table;
+        var grown = table.Rows.Where(row => row.Flat > 0).OrderByDescending(row => row.Flat).ToList();
+        var shrunk = table.Rows.Where(row => row.Flat < 0).ToList();
+        writer.Write($"<section>\n<h2>Growth since the baseline, in {Took(growth.Until - growth.Since)}</h2>\n");
+        if (grown.Count == 0)
+        {
+            writer.Write("<p class=\"soft\">Nothing has grown.</p>\n");
+        }
+        else
+        {
+            writer.Write("<div class=\"wide\"><table>\n<thead><tr><th class=\"n\">flat</th><th class=\"n\">cum</th><th class=\"name\">function</th></tr></thead>\n<tbody>\n");
+            foreach (var row in grown.Take(MaxRows))
+                writer.Write($"<tr><td class=\"n\">+{Html.Encode(table.Format(row.Flat))}</td><td class=\"n\">{Signed(row.Cum)}</td><td class=\"name\">{Html.Encode(row.Name)}</td></tr>\n");
+            writer.Write("</tbody>\n</table></div>\n");
+        }
+        writer.Write($"<p class=\"note\">{Html.Encode(table.SampleType.Type)} of {Html.FileLink(growth.File)} less that of {Html.FileLink(growth.Base)}.");
+        if (shrunk.Count > 0)
+            writer.Write(Invariant($" {shrunk.Count} function{(shrunk.Count == 1 ? " holds" : "s hold")} less than before: {Html.Encode(table.Format(shrunk.Sum(row => row.Flat)))}."));
+        writer.Write("</p>\n</section>\n");
+
+        string Signed(long value) => (value > 0 ? "+" : "") + Html.Encode(table.Format(value));
     }
 
     private static void WriteArtifacts(TextWriter writer, CaptureRecord record)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
@@ -15,7 +16,15 @@ namespace Premortem.Sidecar.Captures;
 /// Everything captured is in the spool, and on its way to the store, as soon as it is whole.
 /// </summary>
 /// <param name="isBeside">Whether another capture of this target still takes a CPU profile or a trace: a program makes one at a time.</param>
-internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetLife life, FiredTrigger trigger, MemoryAtTrigger memory, TimeSpan? timeLeft, bool isBeside)
+/// <param name="baselines">What the flight recorder has of this life, newest first: it goes with the capture.</param>
+internal sealed class CaptureSession(
+    CaptureSession.Surroundings around,
+    TargetLife life,
+    FiredTrigger trigger,
+    MemoryAtTrigger memory,
+    TimeSpan? timeLeft,
+    bool isBeside,
+    IReadOnlyList<Baseline> baselines)
 {
     /// <summary>How long the outcome is awaited where no time to the ceiling is predicted, and at most.</summary>
     private static readonly TimeSpan LeastAftermath = TimeSpan.FromSeconds(10);
@@ -70,7 +79,11 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
         {
             capture = around.Spool.Create(NewRecord());
             PlannedCapture[] plan = [.. CapturePlanner.Plan(around.Policy.Spec.Captures, Conditions())];
+            if (life.HasEnded && baselines is [var newest, ..])
+                plan = [.. plan.Select(step => step.Type == CaptureType.Heap ? step with { Detail = $"{step.Detail}; {Age(newest)}" } : step)];
             capture.Update(record => record with { Plan = plan }, durable: false);
+            // What the target has to give comes first, and while it records what takes time there is time for what lies here already.
+            var adding = Task.CompletedTask;
             for (var i = 0; i < plan.Length; i++)
             {
                 // Another's memory was taken, and the target has grown, since the plan was made: what no longer fits is not risked.
@@ -83,9 +96,16 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
                 }
                 if (step.Decision == PlanDecisions.Skipped)
                     continue;
-                _hasInstant |= step.Duration is not null;
+                if (step.Duration is not null && !_hasInstant)
+                {
+                    _hasInstant = true;
+                    adding = Task.Run(() => AddBaselines(capture));
+                }
                 await CaptureAsync(capture, step);
             }
+            if (!_hasInstant)
+                AddBaselines(capture);
+            await adding;
             // The log comes after what matters.
             Log.Planned(around.Log, life.Identity.Container, trigger.Name, PlanText.Line(plan));
             _captured.TrySetResult();
@@ -120,6 +140,48 @@ internal sealed class CaptureSession(CaptureSession.Surroundings around, TargetL
             Memory = memory,
             Producer = Product.NameAndVersion,
         };
+    }
+
+    private string Age(Baseline baseline) => string.Create(CultureInfo.InvariantCulture, $"there is a baseline of {baseline.AgeAt(trigger.At).TotalSeconds:0.0} s before");
+
+    /// <summary>Copies the baselines into the capture: the flight recorder goes on, and its own do not stay.</summary>
+    private void AddBaselines(SpooledCapture capture)
+    {
+        var number = 1;
+        foreach (var baseline in baselines)
+        {
+            var artifact = new Artifact
+            {
+                Type = ArtifactKeys.Baseline,
+                Key = ArtifactKeys.OfBaseline(baseline.Key, number),
+                StartedAt = around.Time.GetUtcNow(),
+                TakenAt = baseline.TakenAt,
+            };
+            try
+            {
+                using var source = File.OpenHandle(baseline.Path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+                using var section = new FileSection(source, 0, baseline.Bytes);
+                using var file = capture.Begin(artifact.Key);
+                section.CopyTo(file);
+                artifact = artifact with { Bytes = file.Length, Sha256 = file.Complete() };
+                DiskSync.DropPageCache(source);
+            }
+            catch (SpoolException e)
+            {
+                artifact = artifact with { Reason = e.Reason, Error = e.Message };
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or StoreException)
+            {
+                // It was let go of: captures needed its room.
+                continue;
+            }
+            if (artifact.Sha256 is { } sha256 && sha256 != baseline.Sha256)
+                artifact = artifact with { Reason = Reasons.Interrupted, Error = "the baseline is not what was written: the disk or the machine failed in between" };
+            capture.Add(artifact with { CompletedAt = around.Time.GetUtcNow() });
+            if (number++ == 1)
+                Log.BaselineAdded(around.Log, life.Identity.Container, Math.Round(baseline.AgeAt(trigger.At).TotalSeconds, 1), artifact.Bytes);
+            around.Uploader.Wake();
+        }
     }
 
     /// <summary>What the plan is made for, as far as it is known now.</summary>

@@ -21,6 +21,9 @@ internal static partial class Log
     [LoggerMessage(104, LogLevel.Error, "Unexpected: {Where}")]
     public static partial void Unexpected(ILogger logger, Exception exception, string where);
 
+    [LoggerMessage(120, LogLevel.Warning, "Short of CPU time: {Percent} % of it was lost to throttling or came late; memory is looked at less often where it is far from its ceiling")]
+    public static partial void Throttled(ILogger logger, double percent);
+
     [LoggerMessage(200, LogLevel.Information, "{Container}: watching process {Pid} (life {Incarnation}), memory from {Source}, limit {Limit}")]
     public static partial void Watching(ILogger logger, string container, int pid, int incarnation, string source, string limit);
 
@@ -65,6 +68,21 @@ internal static partial class Log
 
     [LoggerMessage(503, LogLevel.Information, "{Container}: plan for {Trigger}: {Plan}")]
     public static partial void Planned(ILogger logger, string container, string trigger, string plan);
+
+    [LoggerMessage(520, LogLevel.Information, "{Container}: flight recorder: the first baseline has {Bytes} bytes and took {Milliseconds} ms; the next ones every {Every}")]
+    public static partial void Recording(ILogger logger, string container, long bytes, long milliseconds, string every);
+
+    [LoggerMessage(521, LogLevel.Debug, "{Container}: baseline of {Bytes} bytes in {Milliseconds} ms, for {TargetMilliseconds} ms of CPU in the target and {SidecarMilliseconds} ms here")]
+    public static partial void BaselineTaken(ILogger logger, string container, long bytes, long milliseconds, long targetMilliseconds, long sidecarMilliseconds);
+
+    [LoggerMessage(522, LogLevel.Warning, "{Container}: no baseline: {Reason}: {Detail}; it is tried again, and not told again")]
+    public static partial void NoBaseline(ILogger logger, string container, string reason, string detail);
+
+    [LoggerMessage(523, LogLevel.Information, "{Container}: baselines every {Seconds} s for now, to stay within their budget: one took {TargetMilliseconds} ms of CPU in the target and {SidecarMilliseconds} ms here")]
+    public static partial void BaselinesStretched(ILogger logger, string container, double seconds, long targetMilliseconds, long sidecarMilliseconds);
+
+    [LoggerMessage(524, LogLevel.Information, "{Container}: a baseline of {Seconds} s before goes with the capture, {Bytes} bytes")]
+    public static partial void BaselineAdded(ILogger logger, string container, double seconds, long bytes);
 
     [LoggerMessage(701, LogLevel.Warning, "{Container}: no table of {Type} in the report: {Detail}")]
     public static partial void NoTable(ILogger logger, string container, string type, string detail);

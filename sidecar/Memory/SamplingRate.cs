@@ -12,6 +12,9 @@ internal sealed class SamplingRate
     /// <summary>The longest that the shortest wait grows to once the budget is used up.</summary>
     public static readonly TimeSpan ShortestOverBudget = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>The longest while this program is throttled.</summary>
+    public static readonly TimeSpan LongestThrottled = TimeSpan.FromSeconds(2);
+
     /// <summary>
     /// Memory can grow by as much as this without having been seen to grow before: about as fast as a process can touch new pages.
     /// A small container is filled in less than a second by it, so there even an idle target is looked at more often.
@@ -24,6 +27,10 @@ internal sealed class SamplingRate
     /// <summary>What may be saved up: an approach of a minute at the full rate.</summary>
     private static readonly TimeSpan MostSaved = TimeSpan.FromSeconds(1);
 
+    private static readonly TimeSpan NearWithin = TimeSpan.FromSeconds(30);
+    private const double NearFrom = 0.9;
+    private const int ThrottledStretch = 4;
+
     private TimeSpan _saved = MostSaved;
     private TimeSpan _last;
     private TimeSpan _averageCost;
@@ -32,7 +39,8 @@ internal sealed class SamplingRate
     /// <param name="threshold">The lowest value at which some trigger may fire; null: none may.</param>
     /// <param name="timeToCeiling">What the trend predicts.</param>
     /// <param name="cost">What taking and judging the sample cost.</param>
-    public TimeSpan Next(in MemorySample sample, long? threshold, TimeSpan? timeToCeiling, TimeSpan cost)
+    /// <param name="isThrottled">Whether this program has less CPU time than it asks for: each sample then delays the next.</param>
+    public TimeSpan Next(in MemorySample sample, long? threshold, TimeSpan? timeToCeiling, TimeSpan cost, bool isThrottled = false)
     {
         _saved += ((sample.Elapsed - _last) * BudgetShare) - cost;
         _last = sample.Elapsed;
@@ -53,8 +61,14 @@ internal sealed class SamplingRate
                 wait = Shorter(wait, left / 50);
         }
         var shortest = _saved > TimeSpan.Zero ? Shortest : Affordable();
-        return wait < shortest ? shortest : wait;
+        if (wait < shortest)
+            wait = shortest;
+        return isThrottled && !IsNear(sample, threshold, timeToCeiling) ? Shorter(wait * ThrottledStretch, LongestThrottled) : wait;
     }
+
+    /// <summary>Where a trigger may fire at any moment: looking closely there is the last thing to give up.</summary>
+    private static bool IsNear(in MemorySample sample, long? threshold, TimeSpan? timeToCeiling) =>
+        timeToCeiling < NearWithin || sample.Reading.WorkingSetBytes >= NearFrom * threshold || sample.Reading.WorkingSetBytes >= NearFrom * sample.CeilingBytes;
 
     /// <summary>The pace that the budget pays for. Evenly: one long gap among short waits would cost as much, and be what a leak slips through.</summary>
     private TimeSpan Affordable()

@@ -19,27 +19,33 @@ internal static class ProfileTables
     /// </summary>
     internal const long MaxBytes = 24L << 20;
 
+    /// <summary>A difference holds both profiles and what is made of them at once.</summary>
+    internal const long MaxBytesOfEach = 6L << 20;
+
+    /// <summary>A profile in memory, and what is made of it, are at most so many times its bytes; so many times for a difference.</summary>
+    private const int RoomForOne = 3;
+    private const int RoomForDifference = 8;
+
+    /// <summary>What <see cref="CaptureRecord.TopFrom"/> says where the newest baseline stands in for the heap.</summary>
+    private const string FromBaseline = "baseline";
+
     private const int MaxTop = 5;
+
+    /// <summary>A baseline that is younger than this has little to be compared with; an older one is taken where there is one.</summary>
+    private static readonly TimeSpan WorthComparing = TimeSpan.FromSeconds(10);
 
     private static readonly CaptureType[] Types = [CaptureType.Heap, CaptureType.Cpu];
 
-    public static IReadOnlyList<ReportTable> Read(SpooledCapture capture, ILogger log)
+    /// <param name="room">How much more memory this program may take; null: as much as it likes.</param>
+    public static IReadOnlyList<ReportTable> Read(SpooledCapture capture, long? room, ILogger log)
     {
+        var most = Math.Min(MaxBytes, room / RoomForOne ?? MaxBytes);
         var tables = new List<ReportTable>();
         foreach (var type in Types)
-        {
-            // What a .NET runtime gave is no pprof profile.
-            if (capture.Record.Artifacts.FirstOrDefault(artifact => artifact.Type == type.ToString() && artifact.IsComplete) is not { Key: var key } || !key.EndsWith(".pb.gz", StringComparison.Ordinal))
-                continue;
-            try
-            {
-                tables.Add(new ReportTable(type.ToString(), TopTable.Of(PprofProfile.ReadFile(capture.PathOf(key), MaxBytes))));
-            }
-            catch (Exception e) when (e is ProfileFormatException or IOException)
-            {
-                Log.NoTable(log, capture.Record.Target.Container, type.ToString(), e.Message);
-            }
-        }
+            if (Captured(capture.Record, type) is { } artifact && Read(capture, log, artifact.Key, type, most) is { } table)
+                tables.Add(new ReportTable(type.ToString(), table));
+        if (!tables.Exists(table => table.Type == nameof(CaptureType.Heap)) && Baselines(capture.Record) is [var newest, ..] && Read(capture, log, newest.Key, CaptureType.Heap, most) is { } stand)
+            tables.Insert(0, new ReportTable(nameof(CaptureType.Heap), stand) { BaselineAt = newest.TakenAt });
         return tables;
     }
 
@@ -60,6 +66,34 @@ internal static class ProfileTables
         }
     }
 
+    /// <summary>What has grown since a baseline, or between two of them where the kill came first.</summary>
+    /// <param name="room">As for <see cref="Read(SpooledCapture, long?, ILogger)"/>.</param>
+    public static ReportGrowth? ReadGrowth(SpooledCapture capture, long? room, ILogger log)
+    {
+        var heap = Captured(capture.Record, CaptureType.Heap);
+        var baselines = Baselines(capture.Record);
+        if (heap is null && baselines.Count > 0)
+        {
+            heap = baselines[0];
+            baselines.RemoveAt(0);
+        }
+        if (heap is null || (heap.TakenAt ?? heap.CompletedAt) is not { } until || baselines.Count == 0)
+            return null;
+        var since = baselines.Find(baseline => until - baseline.TakenAt >= WorthComparing) ?? baselines[^1];
+        try
+        {
+            var most = Math.Min(MaxBytesOfEach, room / RoomForDifference ?? MaxBytesOfEach);
+            var options = new TopOptions { Base = PprofProfile.ReadFile(capture.PathOf(since.Key), most), NodeFraction = 0 };
+            return new ReportGrowth(
+                TopTable.Of(PprofProfile.ReadFile(capture.PathOf(heap.Key), most), options), since.TakenAt!.Value, until, since.Key, heap.Key);
+        }
+        catch (Exception e) when (e is ProfileFormatException or ArgumentException or IOException)
+        {
+            Log.NoTable(log, capture.Record.Target.Container, "what has grown", e.Message);
+            return null;
+        }
+    }
+
     /// <summary>The types that hold most of the heap.</summary>
     public static IReadOnlyList<TopEntry> TopOf(TypeTable? types) => types is not { Bytes: > 0 }
         ? []
@@ -76,4 +110,33 @@ internal static class ProfileTables
             .Take(MaxTop)
             .Select(row => new TopEntry(row.Name, row.Flat, Math.Round(row.Flat * 100.0 / heap.Total, 2)))];
     }
+
+    /// <summary>Whether the top is from a baseline; null: from the heap, or there is none.</summary>
+    public static string? TopFrom(IReadOnlyList<ReportTable> tables) =>
+        tables.Any(table => table is { Type: nameof(CaptureType.Heap), BaselineAt: not null, Table.Total: > 0 }) ? FromBaseline : null;
+
+    private static TopTable? Read(SpooledCapture capture, ILogger log, string key, CaptureType type, long most)
+    {
+        try
+        {
+            return TopTable.Of(PprofProfile.ReadFile(capture.PathOf(key), most));
+        }
+        catch (Exception e) when (e is ProfileFormatException or IOException)
+        {
+            Log.NoTable(log, capture.Record.Target.Container, type.ToString(), e.Message);
+            return null;
+        }
+    }
+
+    private static Artifact? Captured(CaptureRecord record, CaptureType type) =>
+        record.Artifacts.FirstOrDefault(artifact => artifact.Type == type.ToString() && artifact.IsComplete && IsPprof(artifact));
+
+    /// <summary>Newest first.</summary>
+    private static List<Artifact> Baselines(CaptureRecord record) =>
+        [.. record.Artifacts
+            .Where(artifact => artifact is { Type: ArtifactKeys.Baseline, IsComplete: true, TakenAt: not null } && IsPprof(artifact))
+            .OrderByDescending(artifact => artifact.TakenAt)];
+
+    // What a .NET runtime gave is no pprof profile.
+    private static bool IsPprof(Artifact artifact) => artifact.Key.EndsWith(".pb.gz", StringComparison.Ordinal);
 }

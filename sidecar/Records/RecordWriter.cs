@@ -13,7 +13,8 @@ using Premortem.Sidecar.Uploads;
 namespace Premortem.Sidecar.Records;
 
 /// <summary>Completes a capture: the outcome, the memory timeline, the report page, and the record itself.</summary>
-internal sealed class RecordWriter(ProfilePolicySpec spec, TimeProvider time, ILogger<RecordWriter> log)
+/// <param name="readRoom">How much more memory this program may take; null: as much as it likes.</param>
+internal sealed class RecordWriter(ProfilePolicySpec spec, Func<long?> readRoom, TimeProvider time, ILogger<RecordWriter> log)
 {
     public ProcessSnapshot Processes { get; } = new(time);
 
@@ -29,9 +30,14 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, TimeProvider time, IL
                 using var csv = new StreamWriter(file, new UTF8Encoding(false), leaveOpen: true);
                 MemoryTimeline.WriteCsv(csv, samples, Events(capture.Record, end));
             });
-        var tables = ProfileTables.Read(capture, log);
+        var tables = ProfileTables.Read(capture, readRoom(), log);
         var types = ProfileTables.ReadTypes(capture, log);
-        var last = Last(capture.Record, end, capture.IsRecovered) with { Top = ProfileTables.TopOf(tables) is { Count: > 0 } functions ? functions : ProfileTables.TopOf(types) };
+        var functions = ProfileTables.TopOf(tables);
+        var last = Last(capture.Record, end, capture.IsRecovered) with
+        {
+            Top = functions.Count > 0 ? functions : ProfileTables.TopOf(types),
+            TopFrom = ProfileTables.TopFrom(tables),
+        };
         Write(capture, Names.Report, file => ReportPage.Write(file, new ReportData
         {
             Record = last,
@@ -39,6 +45,7 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, TimeProvider time, IL
             Thresholds = Thresholds(last.Memory.CeilingBytes),
             Tables = tables,
             Types = types,
+            Growth = ProfileTables.ReadGrowth(capture, readRoom(), log),
         }));
         capture.Complete(record => last with { Artifacts = record.Artifacts });
         Log.CaptureComplete(log, capture.Record.Target.Container, capture.Record.Id, capture.Record.Phase, capture.Record.Outcome, capture.Record.OutcomeReason);
@@ -74,13 +81,14 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, TimeProvider time, IL
     }
 
     /// <summary>
-    /// Completed where every capture that the policy asks for and the runtime has is there, Failed where none is, Partial in between.
+    /// Completed where every capture that the policy asks for and the runtime has is there, Failed where there is nothing, not even a
+    /// baseline, Partial in between.
     /// </summary>
     private static CapturePhase PhaseOf(CaptureRecord record)
     {
         var planned = record.Artifacts.Where(artifact => artifact.IsCapture).ToList();
         if (!planned.Exists(artifact => artifact.IsComplete))
-            return CapturePhase.Failed;
+            return record.Artifacts.Any(artifact => artifact is { Type: ArtifactKeys.Baseline, IsComplete: true }) ? CapturePhase.Partial : CapturePhase.Failed;
         return planned.TrueForAll(artifact => artifact.IsComplete) && record.Plan.All(step => step.Decision != PlanDecisions.Skipped || IsForAnother(step.Type, record.Target.Runtime))
             ? CapturePhase.Completed
             : CapturePhase.Partial;

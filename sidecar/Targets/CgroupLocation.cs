@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Premortem.Sidecar.Targets;
 
-/// <summary>Where the memory cgroup of a process can be read from here.</summary>
+/// <summary>Where the cgroup of a process, of one controller, can be read from here.</summary>
 /// <param name="Id">The same for all processes of a container, different for different containers.</param>
 /// <param name="Directory">The directory of its files; null where none can be reached.</param>
 /// <param name="MountPoint">The top of the cgroup file system that <paramref name="Directory"/> is in.</param>
@@ -13,17 +13,19 @@ internal sealed record CgroupLocation(string Id, string? Directory, string? Moun
     /// show the whole tree or only the container's part, and a path may be relative to another cgroup namespace: each candidate is
     /// asked whether the process is in it.
     /// </summary>
-    public static CgroupLocation? Of(ProcFs proc, int pid)
+    /// <param name="controller"><c>memory</c> or <c>cpu</c>: in v1 a process has a cgroup of each.</param>
+    public static CgroupLocation? Of(ProcFs proc, int pid, string controller = Memory)
     {
-        if (IdOf(proc, pid) is not { } id)
+        if (IdOf(proc, pid, controller) is not { } id)
             return null;
         var (path, isV2) = id;
+        var witness = controller != Memory ? "cpu.stat" : isV2 ? "memory.current" : "memory.usage_in_bytes";
         string? fallback = null, fallbackMount = null;
-        foreach (var (mount, mountRoot) in Mounts(proc, pid, isV2).Concat(OwnMounts(proc, isV2)))
+        foreach (var (mount, mountRoot) in Mounts(proc, pid, isV2, controller).Concat(OwnMounts(proc, isV2, controller)))
         {
             foreach (var directory in Candidates(mount, mountRoot, path))
             {
-                if (!File.Exists(Path.Combine(directory, isV2 ? "memory.current" : "memory.usage_in_bytes")))
+                if (!File.Exists(Path.Combine(directory, witness)))
                     continue;
                 if (Holds(directory, pid))
                     return new CgroupLocation(path, directory, mount);
@@ -35,8 +37,10 @@ internal sealed record CgroupLocation(string Id, string? Directory, string? Moun
         return new CgroupLocation(path, fallback, fallbackMount);
     }
 
-    /// <summary>The memory cgroup's path of <c>/proc/PID/cgroup</c>, and whether it is in the v2 tree.</summary>
-    public static (string Path, bool IsV2)? IdOf(ProcFs proc, int pid)
+    private const string Memory = "memory";
+
+    /// <summary>The cgroup's path of <c>/proc/PID/cgroup</c>, and whether it is in the v2 tree.</summary>
+    public static (string Path, bool IsV2)? IdOf(ProcFs proc, int pid, string controller = Memory)
     {
         (string, bool)? unified = null;
         foreach (var line in proc.Lines(pid, "cgroup") ?? [])
@@ -44,7 +48,7 @@ internal sealed record CgroupLocation(string Id, string? Directory, string? Moun
             var parts = line.Split(':', 3);
             if (parts.Length != 3)
                 continue;
-            if (parts[1].Split(',').Contains("memory"))
+            if (parts[1].Split(',').Contains(controller))
                 return (parts[2], false);
             if (parts[0] == "0" && parts[1].Length == 0)
                 unified = (parts[2], true);
@@ -62,13 +66,13 @@ internal sealed record CgroupLocation(string Id, string? Directory, string? Moun
         yield return mount;
     }
 
-    private static IEnumerable<(string Mount, string Root)> Mounts(ProcFs proc, int pid, bool isV2) =>
-        ParseMounts(proc.Lines(pid, "mountinfo"), isV2).Select(found => ($"{proc.Root}/{pid}/root{found.Mount}", found.Root));
+    private static IEnumerable<(string Mount, string Root)> Mounts(ProcFs proc, int pid, bool isV2, string controller) =>
+        ParseMounts(proc.Lines(pid, "mountinfo"), isV2, controller).Select(found => ($"{proc.Root}/{pid}/root{found.Mount}", found.Root));
 
-    private static IEnumerable<(string Mount, string Root)> OwnMounts(ProcFs proc, bool isV2) =>
-        ParseMounts(proc.Lines(Environment.ProcessId, "mountinfo"), isV2);
+    private static IEnumerable<(string Mount, string Root)> OwnMounts(ProcFs proc, bool isV2, string controller) =>
+        ParseMounts(proc.Lines(Environment.ProcessId, "mountinfo"), isV2, controller);
 
-    private static IEnumerable<(string Mount, string Root)> ParseMounts(string[]? mountinfo, bool isV2)
+    private static IEnumerable<(string Mount, string Root)> ParseMounts(string[]? mountinfo, bool isV2, string controller)
     {
         foreach (var line in mountinfo ?? [])
         {
@@ -80,7 +84,7 @@ internal sealed record CgroupLocation(string Id, string? Directory, string? Moun
             var after = line[(separator + 3)..].Split(' ');
             if (before.Length < 5 || after.Length < 3)
                 continue;
-            if (isV2 ? after[0] == "cgroup2" : after[0] == "cgroup" && after[2].Split(',').Contains("memory"))
+            if (isV2 ? after[0] == "cgroup2" : after[0] == "cgroup" && after[2].Split(',').Contains(controller))
                 yield return (Unescaped(before[4]), Unescaped(before[3]));
         }
     }

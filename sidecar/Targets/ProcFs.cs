@@ -9,6 +9,9 @@ internal sealed class ProcFs(string root = "/proc")
 {
     private const int MaxFileBytes = 64 * 1024;
 
+    /// <summary>USER_HZ: the kernel scales to it, whatever its own clock, on every architecture that there is a .NET for.</summary>
+    private const int TicksPerSecond = 100;
+
     public string Root { get; } = root;
 
     /// <summary>Every process of the PID namespace.</summary>
@@ -52,7 +55,7 @@ internal sealed class ProcFs(string root = "/proc")
         if (open < 0 || close < open)
             return null;
         var fields = text[(close + 1)..].Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
-        // Field 3 of proc(5) is fields[0]: ppid is 4, starttime 22, rss 24, exit_code 52.
+        // Field 3 of proc(5) is fields[0]: ppid is 4, utime 14, stime 15, starttime 22, rss 24, exit_code 52.
         return fields.Length < 22
             ? null
             : new ProcessStat(
@@ -61,7 +64,10 @@ internal sealed class ProcFs(string root = "/proc")
                 Number(fields, 1),
                 Number(fields, 19),
                 Number(fields, 21) * Environment.SystemPageSize,
-                fields.Length > 49 ? (int)Number(fields, 49) : 0);
+                fields.Length > 49 ? (int)Number(fields, 49) : 0)
+            {
+                CpuTime = TimeSpan.FromSeconds((double)(Number(fields, 11) + Number(fields, 12)) / TicksPerSecond),
+            };
     }
 
     /// <summary>The path of the executable as the process sees it; null where it may not be read, or for a kernel thread.</summary>

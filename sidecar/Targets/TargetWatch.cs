@@ -98,9 +98,9 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
     }
 
     /// <summary>How long until the next sample.</summary>
-    public TimeSpan NextWait(in MemorySample sample, TimeSpan cost)
+    public TimeSpan NextWait(in MemorySample sample, TimeSpan cost, bool isThrottled)
     {
-        var wait = _rate.Next(sample, Engine.LowestThreshold(sample.CeilingBytes), Engine.TimeToCeiling, cost);
+        var wait = _rate.Next(sample, Engine.LowestThreshold(sample.CeilingBytes), Engine.TimeToCeiling, cost, isThrottled);
         if (Sessions.Count > 0 && wait > LongestWhileCapturing)
             wait = LongestWhileCapturing;
         // A schedule does not wait for memory to be interesting.

@@ -7,7 +7,7 @@ namespace Premortem.Sidecar.Uploads;
 /// Captures on their way to the store, one folder each: what was captured survives the sidecar, and is stored when it comes back.
 /// The spool never holds more than its capacity, and never throws away what is complete.
 /// </summary>
-internal sealed class Spool
+internal sealed class Spool : ISpoolRoom
 {
     internal const string EntryFile = "capture.json";
 
@@ -24,10 +24,17 @@ internal sealed class Spool
     {
         _directory = directory;
         _capacityBytes = capacityBytes;
+        Baselines = new BaselineShelf(Path.Combine(directory, "baselines"), this);
     }
 
     /// <summary>Bytes of artifacts that are held now.</summary>
     public long UsedBytes => Interlocked.Read(ref _usedBytes);
+
+    /// <summary>What captures may hold.</summary>
+    public long CapacityBytes => Interlocked.Read(ref _capacityBytes);
+
+    /// <summary>What the flight recorder keeps; captures come first.</summary>
+    public BaselineShelf Baselines { get; }
 
     /// <summary>Opens the spool and takes over what an earlier life of the sidecar has left there.</summary>
     /// <param name="unreadable">What was found and could not be understood; it stays where it is.</param>
@@ -44,6 +51,7 @@ internal sealed class Spool
             if (spool.Recover(folder) is { } problem)
                 bad.Add(problem);
         unreadable = bad;
+        spool.Baselines.Recover();
         spool.MakeReserve();
         return spool;
     }
@@ -115,17 +123,22 @@ internal sealed class Spool
 
     internal string TrashFor(string id) => Path.Combine(TrashDirectory, id);
 
-    internal void Reserve(long bytes)
+    public void Reserve(long bytes)
     {
-        if (Interlocked.Add(ref _usedBytes, bytes) <= Interlocked.Read(ref _capacityBytes))
+        var used = Interlocked.Add(ref _usedBytes, bytes);
+        var capacity = CapacityBytes;
+        if (used <= capacity)
+        {
+            Baselines.ShrinkTo(capacity - used);
             return;
+        }
         Release(bytes);
         throw new SpoolException(
             Reasons.SpoolFull,
             $"the spool holds {Quantity.ForPeople(UsedBytes)} that is not stored yet, and limits.spool is {Quantity.Format(_capacityBytes)}");
     }
 
-    internal void Release(long bytes) => Interlocked.Add(ref _usedBytes, -bytes);
+    public void Release(long bytes) => Interlocked.Add(ref _usedBytes, -bytes);
 
     internal void Remove(SpooledCapture capture)
     {

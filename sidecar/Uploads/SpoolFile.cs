@@ -12,7 +12,7 @@ internal sealed class SpoolFile : Stream
     private const string PartSuffix = ".part";
     private const long PieceBytes = 4 << 20;
 
-    private readonly Spool _spool;
+    private readonly ISpoolRoom _room;
     private readonly string _path;
     private readonly SafeFileHandle _handle;
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -20,9 +20,9 @@ internal sealed class SpoolFile : Stream
     private long _synced;
     private bool _isComplete;
 
-    internal SpoolFile(Spool spool, string path)
+    internal SpoolFile(ISpoolRoom room, string path)
     {
-        _spool = spool;
+        _room = room;
         _path = path;
         try
         {
@@ -48,14 +48,14 @@ internal sealed class SpoolFile : Stream
 
     public override void Write(ReadOnlySpan<byte> buffer)
     {
-        _spool.Reserve(buffer.Length);
+        _room.Reserve(buffer.Length);
         try
         {
             RandomAccess.Write(_handle, buffer, _length);
         }
         catch (IOException e)
         {
-            _spool.Release(buffer.Length);
+            _room.Release(buffer.Length);
             throw Spool.Failed(e);
         }
         _hash.AppendData(buffer);
@@ -118,7 +118,7 @@ internal sealed class SpoolFile : Stream
             {
                 // What is not whole is worth nothing, and its room is.
                 File.Delete(_path + PartSuffix);
-                _spool.Release(_length);
+                _room.Release(_length);
                 _length = 0;
                 _isComplete = true;
             }

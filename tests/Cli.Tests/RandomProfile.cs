@@ -7,9 +7,12 @@ internal static class RandomProfile
 {
     private static readonly string[] UnitsToTry = ["bytes", "count", "nanoseconds", "milliseconds", "kilobytes", "widgets", "", "Seconds", "nanogcu", "us"];
 
-    internal static byte[] Make(int seed)
+    /// <param name="seed">What it is made of.</param>
+    /// <param name="values">Null: alone. Else one of a family that can be compared: the same functions and stacks, other values, some samples missing.</param>
+    internal static byte[] Make(int seed, int? values = null)
     {
         var random = new Random(seed);
+        var other = values is { } own ? new Random(own) : null;
         var encoder = new PprofEncoder();
         var types = random.Next(1, 5);
         for (var i = 0; i < types; i++)
@@ -25,11 +28,16 @@ internal static class RandomProfile
         var negative = random.Next(4) == 0;
         var scale = Math.Pow(10, random.Next(0, 15));
         for (var i = random.Next(0, 200); i > 0; i--)
-            encoder.Sample(
-                [.. Some(random, locations, 12)],
-                [.. Enumerable.Range(0, types).Select(_ => random.Next(5) == 0 ? 0 : (long)(Math.Pow(random.NextDouble(), 6) * scale) * (negative && random.Next(3) == 0 ? -1 : 1))],
-                // Older pprofs add equal samples up before they take the size of a negative one: no two are equal here.
-                [("sample", $"{i}"), .. Label(random)]);
+        {
+            ulong[] stack = [.. Some(random, locations, 12)];
+            long[] sizes = [.. Enumerable.Range(0, types).Select(_ => Size(random))];
+            // Older pprofs add equal samples up before they take the size of a negative one: no two are equal here.
+            (string, string)[] labels = [("sample", $"{i}"), .. Label(random)];
+            if (other is not null)
+                sizes = [.. sizes.Select(size => other.Next(3) == 0 ? size : Size(other))];
+            if (other?.Next(4) != 0)
+                encoder.Sample(stack, sizes, labels);
+        }
         if (random.Next(3) == 0)
             encoder.TextField(7, new[] { "f1|f2.*", "std::.*", "f.|g.*", "main\\.\\(\\*T\\).*", "(" }[random.Next(5)]);
         if (random.Next(2) == 0)
@@ -41,6 +49,8 @@ internal static class RandomProfile
         if (random.Next(3) == 0)
             encoder.TextField(13, "a comment").TextField(13, "# not shown");
         return encoder.ToArray();
+
+        long Size(Random from) => from.Next(5) == 0 ? 0 : (long)(Math.Pow(from.NextDouble(), 6) * scale) * (negative && from.Next(3) == 0 ? -1 : 1);
     }
 
     private static (string Key, string Text)[] Label(Random random) =>

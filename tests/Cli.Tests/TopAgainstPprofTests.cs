@@ -74,6 +74,44 @@ public sealed class TopAgainstPprofTests
         }
     }
 
+    [Theory]
+    [InlineData("-base")]
+    [InlineData("-diff_base")]
+    public async Task The_difference_of_two_live_profiles_is_the_same(string flag)
+    {
+        await using var target = await GoLeak.StartAsync(flags: ["-rate", "40", "-size", "60", "-goroutines", "20"]);
+        using var folder = new TemporaryFolder();
+        using var http = new HttpClient();
+        var (before, after) = (folder.File("before.pb.gz"), folder.File("after.pb.gz"));
+        await File.WriteAllBytesAsync(before, await http.GetByteArrayAsync(new Uri(target.Pprof, "/debug/pprof/heap?gc=1")));
+        await target.Process.WaitForLineAsync("done growing");
+        await File.WriteAllBytesAsync(after, await http.GetByteArrayAsync(new Uri(target.Pprof, "/debug/pprof/heap?gc=1")));
+
+        foreach (var flags in Flags)
+        {
+            await AssertSameAsync(after, [.. flags, $"{flag}={before}"]);
+            await AssertSameAsync(before, [.. flags, $"{flag}={after}"]);
+            await AssertSameAsync(after, [.. flags, $"{flag}={after}"]);
+        }
+    }
+
+    [Theory]
+    [InlineData("-base", 1)]
+    [InlineData("-base", 2)]
+    [InlineData("-diff_base", 1)]
+    [InlineData("-diff_base", 2)]
+    public async Task The_difference_of_two_made_up_profiles_is_the_same(string flag, int half)
+    {
+        using var folder = new TemporaryFolder();
+        for (var seed = half * 100_000; seed < (half * 100_000) + Profiles; seed++)
+        {
+            var (file, other) = (folder.File($"{seed}.pb"), folder.File($"{seed}-base.pb"));
+            await File.WriteAllBytesAsync(file, RandomProfile.Make(seed, values: 1));
+            await File.WriteAllBytesAsync(other, RandomProfile.Make(seed, values: 2));
+            await AssertSameAsync(file, [.. Flags[seed % Flags.Length], $"{flag}={other}"]);
+        }
+    }
+
     private static int Profiles { get; } = int.Parse(Environment.GetEnvironmentVariable("PREMORTEM_FUZZ") ?? "40", System.Globalization.CultureInfo.InvariantCulture);
 
     private static async Task AssertSameAsync(string file, string[] flags)

@@ -117,6 +117,8 @@ public sealed class CaptureRecordTests
     [InlineData("process.json", "Process")]
     [InlineData("memory.csv", "MemoryTimeline")]
     [InlineData("report.html", "Report")]
+    [InlineData("baseline-heap.pb.gz", "Baseline")]
+    [InlineData("baseline-2-allocations.nettrace", "Baseline")]
     [InlineData("whatever", "Other")]
     public void A_files_name_tells_its_type(string key, string type) => Assert.Equal(type, ArtifactKeys.TypeOf(key));
 

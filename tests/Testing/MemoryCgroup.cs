@@ -34,6 +34,14 @@ public sealed class MemoryCgroup : IDisposable
     public void SetLimit(long bytes) =>
         File.WriteAllText(System.IO.Path.Combine(Path, IsV2 ? "memory.max" : "memory.limit_in_bytes"), bytes.ToString(CultureInfo.InvariantCulture));
 
+    /// <summary>All that is charged now, page cache included.</summary>
+    public long UsageBytes => long.Parse(File.ReadAllText(System.IO.Path.Combine(Path, IsV2 ? "memory.current" : "memory.usage_in_bytes")), CultureInfo.InvariantCulture);
+
+    /// <summary>How many processes were killed in it for want of memory.</summary>
+    public long OomKills => long.Parse(
+        File.ReadAllLines(System.IO.Path.Combine(Path, IsV2 ? "memory.events" : "memory.oom_control")).First(line => line.StartsWith("oom_kill ", StringComparison.Ordinal))[9..],
+        CultureInfo.InvariantCulture);
+
     public void Dispose()
     {
         // The kernel takes a moment to let go of the last process.

@@ -20,12 +20,13 @@ public sealed class SidecarGround : IDisposable
         string captures = Quick,
         string? limits = null,
         string? go = null,
-        string? storage = null)
+        string? storage = null,
+        string? flightRecorder = null)
     {
         _policy = _folder.File("policy.yaml");
         Spool = _folder.File("spool");
         Store = _folder.File("store");
-        WritePolicy(triggers, captures, limits, go, storage);
+        WritePolicy(triggers, captures, limits, go, storage, flightRecorder);
     }
 
     public string Policy => _policy;
@@ -39,9 +40,14 @@ public sealed class SidecarGround : IDisposable
     /// <summary>How many captures wait in the spool.</summary>
     public int Waiting => Directory.Exists(Path.Combine(Spool, "captures")) ? Directory.GetDirectories(Path.Combine(Spool, "captures")).Length : 0;
 
+    /// <summary>The flight recorder's files, oldest first.</summary>
+    public IReadOnlyList<string> Baselines => Directory.Exists(Path.Combine(Spool, "baselines"))
+        ? [.. Directory.GetFiles(Path.Combine(Spool, "baselines"), "*.pb.gz", SearchOption.AllDirectories).OrderBy(Path.GetFileName, StringComparer.Ordinal)]
+        : [];
+
     public string File(string name) => _folder.File(name);
 
-    public void WritePolicy(string triggers, string captures = Quick, string? limits = null, string? go = null, string? storage = null) =>
+    public void WritePolicy(string triggers, string captures = Quick, string? limits = null, string? go = null, string? storage = null, string? flightRecorder = null) =>
         System.IO.File.WriteAllText(_policy, $"""
             apiVersion: premortem.dev/v1alpha1
             kind: ProfilePolicy
@@ -51,6 +57,7 @@ public sealed class SidecarGround : IDisposable
               captures: {captures}
               {(limits is null ? "" : $"limits: {limits}")}
               {(go is null ? "" : $"go: {go}")}
+              {(flightRecorder is null ? "" : $"flightRecorder: {flightRecorder}")}
               storage: {storage ?? "{directory: {path: " + Store + "}}"}
             """);
 

@@ -36,6 +36,21 @@ public sealed class SamplingRateTests
         Assert.Equal(SamplingRate.Shortest, Wait(0, 8192 * MiB, TimeSpan.Zero));
     }
 
+    [Theory]
+    [InlineData(100, 8192, null, 1000, 2000)]
+    [InlineData(1000, 2000, null, 524, 2000)]
+    [InlineData(1700, 2000, null, 157, 630)]
+    [InlineData(1900, 2000, null, 52, 53)]
+    [InlineData(100, 8192, 40_000, 800, 2000)]
+    [InlineData(100, 8192, 20_000, 400, 400)]
+    public void While_it_is_throttled_it_looks_less_often_but_not_near_the_ceiling(int used, int threshold, int? leftMilliseconds, int milliseconds, int throttledMilliseconds)
+    {
+        TimeSpan? left = leftMilliseconds is { } given ? TimeSpan.FromMilliseconds(given) : null;
+        var sample = Sample(TimeSpan.Zero, used * MiB) with { CeilingBytes = 16384 * MiB };
+        Assert.InRange(new SamplingRate().Next(sample, threshold * MiB, left, s_cost).TotalMilliseconds, milliseconds - 1, milliseconds + 1);
+        Assert.InRange(new SamplingRate().Next(sample, threshold * MiB, left, s_cost, isThrottled: true).TotalMilliseconds, throttledMilliseconds - 2, throttledMilliseconds + 2);
+    }
+
     [Property(MaxTest = 500)]
     public Property The_wait_is_always_within_its_bounds() => Prop.ForAll(
         (from used in Gen.Choose(0, int.MaxValue)

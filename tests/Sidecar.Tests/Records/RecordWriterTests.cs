@@ -7,6 +7,7 @@ using Premortem.Sidecar.Records;
 using Premortem.Sidecar.Targets;
 using Premortem.Sidecar.Tests.Uploads;
 using Premortem.Sidecar.Uploads;
+using Premortem.Testing;
 using Xunit;
 
 namespace Premortem.Sidecar.Tests.Records;
@@ -18,6 +19,7 @@ public sealed class RecordWriterTests : IDisposable
     private readonly SpoolFixture _fixture = new();
     private readonly RecordWriter _records = new(
         new ProfilePolicySpec { Triggers = [], Storage = new DirectoryStorage("/store") },
+        () => null,
         new FakeTimeProvider(SpoolFixture.Start.AddSeconds(5)),
         NullLogger<RecordWriter>.Instance);
 
@@ -121,6 +123,65 @@ public sealed class RecordWriterTests : IDisposable
         Assert.Equal(Reasons.SpoolFull, Assert.Single(capture.Record.Artifacts, artifact => artifact.Type == "MemoryTimeline").Reason);
         Assert.Equal(CapturePhase.Completed, capture.Record.Phase);
         Assert.Equal(1, spool.UsedBytes);
+    }
+
+    [Fact]
+    public void Where_the_kill_came_first_the_newest_baseline_names_what_held_the_memory()
+    {
+        var capture = _fixture.Open().Create(SpoolFixture.Record("a"));
+        AddProfile(capture, "baseline-heap.pb.gz", "Baseline", 900, takenBefore: 20);
+        AddProfile(capture, "baseline-2-heap.pb.gz", "Baseline", 100, takenBefore: 80);
+        _records.Complete(capture, Timeline(), s_killed, []);
+        var record = capture.Record;
+        Assert.Equal((CapturePhase.Partial, "baseline"), (record.Phase, record.TopFrom));
+        Assert.Equal(("leak", 900), (record.Top[0].Name, record.Top[0].FlatBytes));
+        var page = File.ReadAllText(capture.PathOf("report.html"));
+        Assert.Contains("a baseline that the flight recorder took 20.0 s before the trigger", page, StringComparison.Ordinal);
+        Assert.Contains("Growth since the baseline, in 1 m 0 s", page, StringComparison.Ordinal);
+        Assert.Contains("+800B", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_heap_is_compared_with_the_newest_baseline_that_is_old_enough()
+    {
+        var capture = _fixture.Open().Create(SpoolFixture.Record("a", 0, CaptureType.Heap));
+        AddProfile(capture, "heap.pb.gz", "Heap", 1000, takenBefore: null);
+        AddProfile(capture, "baseline-heap.pb.gz", "Baseline", 999, takenBefore: 2);
+        AddProfile(capture, "baseline-2-heap.pb.gz", "Baseline", 300, takenBefore: 62);
+        AddProfile(capture, "baseline-3-heap.pb.gz", "Baseline", 100, takenBefore: 122);
+        _records.Complete(capture, Timeline(), null, []);
+        Assert.Equal((CapturePhase.Completed, null, 1000), (capture.Record.Phase, capture.Record.TopFrom, capture.Record.Top[0].FlatBytes));
+        var page = File.ReadAllText(capture.PathOf("report.html"));
+        Assert.Contains("+700B", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("No heap could be captured", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_baseline_that_is_no_profile_spoils_nothing()
+    {
+        var capture = _fixture.Open().Create(SpoolFixture.Record("a", 0, CaptureType.Heap));
+        AddProfile(capture, "heap.pb.gz", "Heap", 1000, takenBefore: null);
+        capture.Add(SpoolFixture.Capture(capture, "baseline-heap.pb.gz", "none") with { TakenAt = SpoolFixture.Start.AddSeconds(-60) });
+        _records.Complete(capture, Timeline(), null, []);
+        Assert.Equal((CapturePhase.Completed, 1000), (capture.Record.Phase, capture.Record.Top[0].FlatBytes));
+        Assert.DoesNotContain("Growth since", File.ReadAllText(capture.PathOf("report.html")), StringComparison.Ordinal);
+    }
+
+    private static void AddProfile(SpooledCapture capture, string key, string type, long leaked, double? takenBefore)
+    {
+        var profile = PprofEncoder.Heap();
+        var content = profile.Sample([profile.At("leak")], 1, leaked).Sample([profile.At("rest")], 1, 50).ToGzip();
+        using var file = capture.Begin(key);
+        file.Write(content);
+        capture.Add(new Artifact
+        {
+            Type = type,
+            Key = key,
+            Bytes = file.Length,
+            Sha256 = file.Complete(),
+            CompletedAt = SpoolFixture.Start,
+            TakenAt = SpoolFixture.Start.AddSeconds(-takenBefore ?? 0) is var at && takenBefore is not null ? at : null,
+        });
     }
 
     private SpooledCapture Complete(TargetEnd? end)

@@ -1,0 +1,223 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Premortem.Contracts;
+using Premortem.Contracts.Policies;
+using Premortem.Sidecar.Captures;
+using Premortem.Sidecar.Hosting;
+using Premortem.Sidecar.Memory;
+using Premortem.Sidecar.Targets;
+using Premortem.Sidecar.Uploads;
+
+namespace Premortem.Sidecar.Recorder;
+
+/// <summary>
+/// Takes a cheap baseline of each target now and then, so that there is something to show even if the kill wins, and something to
+/// compare every capture with. It keeps out of the way of captures, and within a budget of CPU time. The sampling thread calls it;
+/// what it starts runs beside.
+/// </summary>
+internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShelf shelf, ProcFs proc, TimeProvider time, Random random, ILogger<FlightRecorder> log)
+{
+    /// <summary>When the ceiling is this near, a trigger is about to fire, and its capture is worth more.</summary>
+    private static readonly TimeSpan TooNear = TimeSpan.FromSeconds(5);
+
+    /// <summary>Growth by this share of the ceiling makes the next baseline worth taking sooner.</summary>
+    private const double GrowthThatMatters = 0.125;
+
+    private static readonly CaptureBounds Bounds = new() { MaxBytes = 16L << 20, MaxDecompressedBytes = 128L << 20, Allowance = TimeSpan.FromSeconds(10), Stall = TimeSpan.FromSeconds(5) };
+
+    // Process ids and their start times begin anew with the machine, and the spool may outlive it.
+    private readonly string _boot = KernelFile.TryOpen("/proc/sys/kernel/random/boot_id") is { } file ? ReadAndClose(file) : "";
+    private readonly Dictionary<TargetLife, Recording> _recordings = [];
+
+    /// <summary>The baselines of a life, newest first.</summary>
+    public IReadOnlyList<Baseline> Of(TargetWatch watch, TargetLife life) => shelf.Of(NameOf(watch, life));
+
+    /// <summary>Decides after a sample whether a baseline is to be taken now.</summary>
+    /// <param name="now">Monotonic time.</param>
+    /// <returns>What to run beside the sampling; null: nothing.</returns>
+    public Func<Task>? Next(TargetWatch watch, TargetLife life, in MemorySample sample, TimeSpan now, CancellationToken stopping)
+    {
+        if (!_recordings.TryGetValue(life, out var recording))
+        {
+            recording = new Recording(NameOf(watch, life), watch.Container, new RecorderPace(options.Every, now, random)) { CpuMark = CpuOf(life), MarkedAt = time.GetTimestamp() };
+            recording.LastBytes = shelf.Of(recording.Name) is [var newest, ..] ? newest.Bytes : 0;
+            // The lives of this target before it are of no use to anybody.
+            shelf.DropUnclaimed(TargetOf(watch));
+            _recordings.Add(life, recording);
+        }
+        if (life.Source is not { } source || recording.IsRunning || watch.Sessions.Exists(session => !session.Session.Captured.IsCompleted))
+            return null;
+        var workingSet = sample.Reading.WorkingSetBytes;
+        var hasGrown = recording.LastWorkingSet is { } last && sample.CeilingBytes is { } limit && workingSet - last >= limit * GrowthThatMatters;
+        if (!recording.IsDue(now, hasGrown))
+            return null;
+        var step = BaselineStep.For(life.Identity.Runtime, recording.LastBytes);
+        if (watch.Engine.TimeToCeiling < TooNear + (step.Duration ?? TimeSpan.Zero)
+            || (sample.CeilingBytes - sample.Reading.UnreclaimableBytes) / 2 < step.CostBytes)
+            return null;
+        recording.LastWorkingSet = workingSet;
+        return recording.Begin(ct => TakeAsync(recording, life, source, step, now, ct), stopping);
+    }
+
+    /// <summary>A capture of the life begins: nothing may compete with it.</summary>
+    public void MakeWay(TargetLife life)
+    {
+        if (_recordings.TryGetValue(life, out var recording))
+            recording.Cancel();
+    }
+
+    /// <summary>The life is over.</summary>
+    /// <returns>What to run when its captures are complete.</returns>
+    public Func<Task> End(TargetWatch watch, TargetLife life)
+    {
+        var name = NameOf(watch, life);
+        _recordings.Remove(life, out var recording);
+        recording?.Cancel();
+        return async () =>
+        {
+            if (recording is not null)
+                await recording.Running;
+            shelf.Drop(name);
+        };
+    }
+
+    private async Task TakeAsync(Recording recording, TargetLife life, ICaptureSource source, PlannedCapture step, TimeSpan now, CancellationToken ct)
+    {
+        var started = time.GetTimestamp();
+        var (targetBefore, ownBefore) = (CpuOf(life), Environment.CpuUsage.TotalTime);
+        var idle = time.GetElapsedTime(recording.MarkedAt, started);
+        // What it spends anyway is no cost of ours.
+        var usual = idle > TimeSpan.Zero ? (targetBefore - recording.CpuMark) / idle : 0;
+        Baseline? taken = null;
+        (string Reason, string Detail)? failure = null;
+        try
+        {
+            using var file = shelf.Begin(recording.Name);
+            var bounds = Bounds with { MaxBytes = Math.Min(Bounds.MaxBytes, shelf.MostBytes(options.Keep)) };
+            switch (await source.CaptureAsync(step, file, bounds, ct))
+            {
+                case CaptureResult.Captured:
+                    taken = shelf.Complete(recording.Name, file, time.GetUtcNow(), ArtifactKeys.Of(step, life.Identity.Runtime?.Kind), options.Keep);
+                    break;
+                case CaptureResult.Partial partial:
+                    failure = (partial.Reason, partial.Detail);
+                    break;
+                case CaptureResult.Failed failed:
+                    failure = (failed.Reason, failed.Detail);
+                    break;
+            }
+        }
+        catch (SpoolException e)
+        {
+            failure = (e.Reason, e.Message);
+        }
+        catch (Exception e) when (ct.IsCancellationRequested && e is OperationCanceledException or ObjectDisposedException or IOException)
+        {
+            // A capture wanted its place, or the target is gone.
+        }
+        var took = time.GetElapsedTime(started);
+        var targetAfter = CpuOf(life);
+        var cost = new BaselineCost(AtLeastZero(targetAfter - targetBefore - (took * usual)), Environment.CpuUsage.TotalTime - ownBefore);
+        recording.Took(now + took, cost);
+        (recording.CpuMark, recording.MarkedAt) = (targetAfter, time.GetTimestamp());
+        Tell(recording, taken, failure, took, cost);
+    }
+
+    private void Tell(Recording recording, Baseline? taken, (string Reason, string Detail)? failure, TimeSpan took, in BaselineCost cost)
+    {
+        if (taken is not null)
+        {
+            if (recording.LastBytes == 0)
+                Log.Recording(log, recording.Container, taken.Bytes, (long)took.TotalMilliseconds, Durations.Format(options.Every));
+            recording.LastBytes = taken.Bytes;
+            Log.BaselineTaken(log, recording.Container, taken.Bytes, (long)took.TotalMilliseconds, (long)cost.Target.TotalMilliseconds, (long)cost.Sidecar.TotalMilliseconds);
+        }
+        // Once for each reason: what fails every minute would otherwise say so every minute.
+        if (failure is var (reason, detail) && recording.Told.Add(reason))
+            Log.NoBaseline(log, recording.Container, reason, detail);
+        if (recording.Interval > options.Every * 1.5 && !recording.HasToldStretch)
+        {
+            recording.HasToldStretch = true;
+            Log.BaselinesStretched(log, recording.Container, recording.Interval.TotalSeconds, (long)cost.Target.TotalMilliseconds, (long)cost.Sidecar.TotalMilliseconds);
+        }
+    }
+
+    private TimeSpan CpuOf(TargetLife life) => proc.Stat(life.Process.Pid)?.CpuTime ?? TimeSpan.Zero;
+
+    private string NameOf(TargetWatch watch, TargetLife life) => FormattableString.Invariant($"{TargetOf(watch)}{life.Process.Pid}-{life.StartTicks}");
+
+    /// <summary>What the names of all lives of a target begin with.</summary>
+    private string TargetOf(TargetWatch watch) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{_boot} {watch.Key}")).AsSpan(0, 8)) + "-";
+
+    private static string ReadAndClose(KernelFile file)
+    {
+        using (file)
+            return Encoding.ASCII.GetString(file.Read());
+    }
+
+    private static TimeSpan AtLeastZero(TimeSpan time) => time > TimeSpan.Zero ? time : TimeSpan.Zero;
+
+    /// <summary>What is remembered of one life. The pace is asked by the sampling thread and told by what runs beside it, never both at once.</summary>
+    private sealed class Recording(string name, string container, RecorderPace pace)
+    {
+        private readonly Lock _lock = new();
+        private CancellationTokenSource? _cancel;
+
+        public string Name { get; } = name;
+
+        public string Container { get; } = container;
+
+        public Task Running { get; private set; } = Task.CompletedTask;
+
+        public bool IsRunning => !Running.IsCompleted;
+
+        public TimeSpan Interval => pace.Interval;
+
+        public TimeSpan CpuMark { get; set; }
+
+        public long MarkedAt { get; set; }
+
+        public long LastBytes { get; set; }
+
+        public long? LastWorkingSet { get; set; }
+
+        public HashSet<string> Told { get; } = [];
+
+        public bool HasToldStretch { get; set; }
+
+        public bool IsDue(TimeSpan now, bool hasGrown) => pace.IsDue(now, hasGrown);
+
+        public void Took(TimeSpan now, in BaselineCost cost) => pace.Took(now, cost);
+
+        public Func<Task> Begin(Func<CancellationToken, Task> take, CancellationToken stopping)
+        {
+            var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+            lock (_lock)
+                _cancel = cancel;
+            Running = ended.Task;
+            return async () =>
+            {
+                try
+                {
+                    await take(cancel.Token);
+                }
+                finally
+                {
+                    lock (_lock)
+                        _cancel = null;
+                    cancel.Dispose();
+                    ended.SetResult();
+                }
+            };
+        }
+
+        public void Cancel()
+        {
+            // Whoever holds the lock finds it not disposed of yet. What is cancelled goes on elsewhere: the sampling thread has no time.
+            lock (_lock)
+                _ = _cancel?.CancelAsync();
+        }
+    }
+}

@@ -1,0 +1,128 @@
+using System.Text;
+using Premortem.Contracts;
+using Premortem.Sidecar.Uploads;
+using Xunit;
+
+namespace Premortem.Sidecar.Tests.Uploads;
+
+public sealed class BaselineShelfTests : IDisposable
+{
+    private const string Life = "aa-7-100";
+
+    private readonly SpoolFixture _fixture = new();
+
+    public void Dispose() => _fixture.Dispose();
+
+    [Fact]
+    public void As_many_as_are_wanted_are_kept_and_the_newest_is_first()
+    {
+        var shelf = _fixture.Open().Baselines;
+        for (var i = 0; i < 5; i++)
+            Take(shelf, Life, i, $"heap {i}", keep: 2);
+        Assert.Equal([4, 3], shelf.Of(Life).Select(Minute));
+        Assert.Equal(["heap 4", "heap 3"], shelf.Of(Life).Select(baseline => File.ReadAllText(baseline.Path)));
+        Assert.Equal(2, Files().Length);
+        Assert.Equal(12, shelf.Bytes);
+        Assert.Equal(SpoolFixture.Sha256("heap 4"), shelf.Of(Life)[0].Sha256);
+    }
+
+    [Fact]
+    public void They_are_there_after_a_restart_but_not_what_was_half_written()
+    {
+        var before = _fixture.Open().Baselines;
+        Take(before, Life, 1, "one");
+        Take(before, Life, 2, "two");
+        File.WriteAllText(Path.Combine(Folder(Life), "new.part"), "half");
+        File.WriteAllText(Path.Combine(Folder(Life), "new"), "whole, without a name");
+        Directory.CreateDirectory(Folder("bb-1-1"));
+
+        var shelf = _fixture.Open().Baselines;
+        Assert.Equal(before.Of(Life), shelf.Of(Life));
+        Assert.Equal(6, shelf.Bytes);
+        Assert.Equal(2, Files().Length);
+        Assert.False(Directory.Exists(Folder("bb-1-1")));
+    }
+
+    [Fact]
+    public void Lives_that_ended_unseen_are_dropped_when_their_target_has_another()
+    {
+        var before = _fixture.Open().Baselines;
+        foreach (var life in (string[])[Life, "aa-8-200", "bb-9-300"])
+            Take(before, life, 1, "x");
+        var shelf = _fixture.Open().Baselines;
+        Assert.Single(shelf.Of("aa-8-200"));
+        shelf.DropUnclaimed("aa-");
+        Assert.False(Directory.Exists(Folder(Life)));
+        Assert.Single(shelf.Of("aa-8-200"));
+        Assert.Single(shelf.Of("bb-9-300"));
+        shelf.Drop("aa-8-200");
+        Assert.Empty(shelf.Of("aa-8-200"));
+        Assert.Equal(1, shelf.Bytes);
+    }
+
+    [Fact]
+    public void They_have_a_small_share_of_the_spool()
+    {
+        var shelf = _fixture.Open(capacity: 800).Baselines;
+        Take(shelf, Life, 1, new string('x', 60));
+        Assert.Equal(Reasons.SpoolFull, Assert.Throws<SpoolException>(() => Take(shelf, Life, 2, new string('x', 60))).Reason);
+        Assert.Equal(60, shelf.Bytes);
+        Assert.Single(Files());
+        Take(shelf, Life, 3, new string('x', 40));
+        Assert.Equal(100, shelf.Bytes);
+    }
+
+    [Fact]
+    public void Those_that_nobody_has_asked_for_make_room_for_new_ones()
+    {
+        Take(_fixture.Open(capacity: 800).Baselines, "cc-1-1", 1, new string('x', 90));
+        var shelf = _fixture.Open(capacity: 800).Baselines;
+        Take(shelf, Life, 2, new string('x', 60));
+        Assert.Equal(60, shelf.Bytes);
+        Assert.Empty(shelf.Of("cc-1-1"));
+    }
+
+    [Fact]
+    public void A_capture_that_needs_the_room_has_it_and_the_oldest_go_first()
+    {
+        var spool = _fixture.Open(capacity: 1000);
+        Take(spool.Baselines, Life, 2, new string('x', 50));
+        Take(spool.Baselines, "bb-9-300", 1, new string('x', 50));
+        var capture = spool.Create(SpoolFixture.Record("a"));
+        SpoolFixture.Capture(capture, "heap.pb.gz", new string('y', 900));
+        Assert.Equal(100, spool.Baselines.Bytes);
+        SpoolFixture.Capture(capture, "cpu.pb.gz", new string('y', 40));
+        Assert.Empty(spool.Baselines.Of("bb-9-300"));
+        Assert.Single(spool.Baselines.Of(Life));
+        SpoolFixture.Capture(capture, "goroutine.pb.gz", new string('y', 60));
+        Assert.Equal((0, 1000), (spool.Baselines.Bytes, spool.UsedBytes));
+        Assert.Throws<SpoolException>(() => Take(spool.Baselines, Life, 3, "z"));
+        Assert.Equal(0, spool.Baselines.Bytes);
+    }
+
+    [Theory]
+    [InlineData("12.abc.heap.pb.gz")]
+    [InlineData("x.{0}.heap.pb.gz")]
+    [InlineData("12.{0}.other")]
+    [InlineData("99999999999999999999.{0}.heap.pb.gz")]
+    [InlineData("999999999999999999.{0}.heap.pb.gz")]
+    public void A_file_that_is_none_of_ours_is_no_baseline(string name)
+    {
+        Take(_fixture.Open().Baselines, Life, 1, "x");
+        File.WriteAllText(Path.Combine(Folder(Life), name.Replace("{0}", new string('a', 64), StringComparison.Ordinal)), "y");
+        Assert.Single(_fixture.Open().Baselines.Of(Life));
+    }
+
+    private static void Take(BaselineShelf shelf, string life, int minute, string content, int keep = 2)
+    {
+        using var file = shelf.Begin(life);
+        file.Write(Encoding.UTF8.GetBytes(content));
+        shelf.Complete(life, file, SpoolFixture.Start.AddMinutes(minute), "heap.pb.gz", keep);
+    }
+
+    private static int Minute(Baseline baseline) => (int)(baseline.TakenAt - SpoolFixture.Start).TotalMinutes;
+
+    private string Folder(string life) => Path.Combine(_fixture.Directory, "baselines", life);
+
+    private string[] Files() => Directory.GetFiles(Path.Combine(_fixture.Directory, "baselines"), "*", SearchOption.AllDirectories);
+}
