@@ -1,0 +1,58 @@
+using Premortem.Contracts;
+using Premortem.Sidecar.Targets;
+
+namespace Premortem.Sidecar.Captures;
+
+/// <summary>A folder on a disk that a runtime and this program share, each by its own path.</summary>
+/// <param name="OfTarget">The path in the target's mount namespace.</param>
+/// <param name="FromHere">The path here: a shared volume, or by way of <c>/proc/PID/root</c>.</param>
+internal sealed record DumpFolder(string OfTarget, string FromHere)
+{
+    private const string Library = "/libcoreclr.so";
+
+    private static readonly string[] OwnFolders = ["/tmp", "/var/tmp"];
+
+    /// <summary>What the disk has left now.</summary>
+    public long FreeBytes => new DriveInfo(FromHere).AvailableFreeSpace;
+
+    /// <param name="pid">The target's process, as it is numbered here.</param>
+    /// <param name="shared">A volume that both see, with both its paths; null: there is none.</param>
+    public static DumpFolderSearch Find(ProcFs proc, int pid, DumpFolder? shared = null)
+    {
+        var root = $"{proc.Root}/{pid}/root";
+        if (!Directory.Exists(root + "/"))
+            return Not(Reasons.AccessDenied, "the target's files cannot be reached: run the sidecar as the target's user");
+        // A single-file program holds its runtime within itself, and createdump stands nowhere or beside it.
+        if (proc.Lines(pid, "maps")?.Select(line => line[(line.IndexOf('/', StringComparison.Ordinal) + 1)..]).FirstOrDefault(path => path.EndsWith(Library, StringComparison.Ordinal)) is { } library
+            && !File.Exists($"{root}/{library[..^Library.Length]}/createdump"))
+            return Not(Reasons.NotSupportedByRuntime, $"the target's image has no createdump in /{library[..^Library.Length]}");
+        string? first = null;
+        foreach (var folder in (DumpFolder[])[.. shared is null ? [] : (DumpFolder[])[shared], .. OwnFolders.Select(own => new DumpFolder(own, root + own))])
+            switch (WhyNot(folder))
+            {
+                case null:
+                    return new DumpFolderSearch.Found(folder);
+                case var why:
+                    first ??= why;
+                    break;
+            }
+        return Not(Reasons.NotSupportedByRuntime, $"a dump needs a folder on a disk, shared or the target's own: {first}");
+    }
+
+    private static DumpFolderSearch.NotFound Not(string reason, string detail) => new(new Obstacle(reason, detail));
+
+    private static string? WhyNot(DumpFolder folder)
+    {
+        try
+        {
+            if (!Directory.Exists(folder.FromHere))
+                return $"{folder.OfTarget} is not there";
+            // A dump in memory would be charged to the container, on top of the memory that it is a copy of.
+            return new DriveInfo(folder.FromHere).DriveFormat is var format and ("tmpfs" or "ramfs") ? $"{folder.OfTarget} is in memory ({format})" : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return $"{folder.OfTarget}: {e.Message}";
+        }
+    }
+}
