@@ -100,14 +100,16 @@ internal sealed class CaptureSession(
                 {
                     _hasInstant = true;
                     adding = Task.Run(() => AddBaselines(capture));
+                    Tell(plan);
                 }
                 await CaptureAsync(capture, step);
             }
             if (!_hasInstant)
+            {
                 AddBaselines(capture);
+                Tell(plan);
+            }
             await adding;
-            // The log comes after what matters.
-            Log.Planned(around.Log, life.Identity.Container, trigger.Name, PlanText.Line(plan));
             _captured.TrySetResult();
             var end = await AwaitOutcomeAsync();
             lock (_lock)
@@ -124,6 +126,10 @@ internal sealed class CaptureSession(
             _captured.TrySetResult();
         }
     }
+
+    /// <summary>Once, and not before what is instant is captured: the log comes after what matters.</summary>
+    private void Tell(IReadOnlyList<PlannedCapture> plan) =>
+        Log.Planned(around.Log, life.Identity.Container, trigger.Name, PlanText.Line(plan));
 
     private CaptureRecord NewRecord()
     {

@@ -108,7 +108,7 @@ public sealed class CommandLineTests
         Assert.Contains("near-limit", output);
         Assert.Contains("oom-ahead", output);
         Assert.Contains("Heap: chosen", output);
-        Assert.Contains("Cpu: chosen for 5s", output);
+        Assert.Contains("Cpu: chosen for 5s; expected to take 5s and 4 MiB in the target", output);
         Assert.Contains($"file://{ground.Store}", output);
         Assert.False(Directory.Exists(ground.Store));
         Assert.False(Directory.Exists(ground.Spool));
