@@ -7,6 +7,7 @@ public static class Reasons
     public const string TargetNotResponding = nameof(TargetNotResponding);
     public const string EndpointNotFound = nameof(EndpointNotFound);
     public const string EndpointRefused = nameof(EndpointRefused);
+    public const string DiagnosticsDisabled = nameof(DiagnosticsDisabled);
     public const string NotSupportedByRuntime = nameof(NotSupportedByRuntime);
     public const string InvalidContent = nameof(InvalidContent);
     public const string TooLarge = nameof(TooLarge);

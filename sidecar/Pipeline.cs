@@ -71,7 +71,7 @@ internal sealed class Pipeline : IDisposable
         (_options, _spool, _history, _uploader, _loggers, _time) = (options, spool, history, uploader, loggers, time);
         _log = loggers.CreateLogger<Pipeline>();
         _finder = new TargetFinder(_proc, options.Scope, options.Policy.Spec.Containers, time);
-        _probe = new TargetProbe(_proc, options.Policy.Spec, time, loggers.CreateLogger<TargetProbe>());
+        _probe = new TargetProbe(_proc, options.Policy.Spec, time, loggers.CreateLogger<TargetProbe>(), options.DiagnosticPort);
         _follower = new TargetFollower(_proc, _probe, options, time, loggers.CreateLogger<TargetFollower>());
         _own = new OwnCgroup(_proc, time);
         _records = new RecordWriter(options.Policy.Spec, _own.ReadRoom, time, loggers.CreateLogger<RecordWriter>());

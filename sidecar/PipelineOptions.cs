@@ -1,4 +1,5 @@
 using Premortem.Contracts.Policies;
+using Premortem.Sidecar.Diagnostics;
 using Premortem.Sidecar.Targets;
 
 namespace Premortem.Sidecar;
@@ -11,4 +12,8 @@ internal sealed record PipelineOptions(
     TargetScope Scope,
     SidecarIdentity Identity,
     long? MemoryLimitBytes,
-    TimeSpan GracePeriod);
+    TimeSpan GracePeriod)
+{
+    /// <summary>Where .NET runtimes dial in; null: nowhere.</summary>
+    public DiagnosticPortListener? DiagnosticPort { get; init; }
+}

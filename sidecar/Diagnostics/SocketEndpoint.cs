@@ -4,7 +4,9 @@ using Premortem.Contracts;
 namespace Premortem.Sidecar.Diagnostics;
 
 /// <summary>The socket on which a runtime listens by default, in the <c>/tmp</c> of its own mount namespace.</summary>
-internal sealed class SocketEndpoint(string path) : IDiagnosticsEndpoint
+/// <param name="path">Where it stands from here.</param>
+/// <param name="pid">The process that has to be the one that listens: anybody may put a socket into a <c>/tmp</c>. Null: whoever does.</param>
+internal sealed class SocketEndpoint(string path, int? pid = null) : IDiagnosticsEndpoint
 {
     public string Address => path;
 
@@ -14,6 +16,8 @@ internal sealed class SocketEndpoint(string path) : IDiagnosticsEndpoint
         try
         {
             await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct);
+            if (pid is not null && SocketPeer.Pid(socket) is { } listener && listener != pid)
+                throw new DiagnosticsException(Reasons.InvalidContent, $"process {listener} listens on {path}, and not the runtime whose it should be");
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch (Exception e)
@@ -21,7 +25,7 @@ internal sealed class SocketEndpoint(string path) : IDiagnosticsEndpoint
             socket.Dispose();
             throw e switch
             {
-                SocketException { SocketErrorCode: SocketError.AccessDenied } => new DiagnosticsException(Reasons.AccessDenied, $"{path} may not be opened: run the sidecar as the target's user", e),
+                SocketException { SocketErrorCode: SocketError.AccessDenied } => new DiagnosticsException(Reasons.AccessDenied, $"{path} may not be opened: run the sidecar as the target's user, or give the target a diagnostic port", e),
                 SocketException { SocketErrorCode: SocketError.ConnectionRefused } => new DiagnosticsException(Reasons.EndpointRefused, $"nobody listens on {path}", e),
                 SocketException => new DiagnosticsException(Reasons.EndpointNotFound, $"{path} cannot be reached: {e.Message}", e),
                 ArgumentException => new DiagnosticsException(Reasons.EndpointNotFound, $"{path} is no path that a socket can have", e),

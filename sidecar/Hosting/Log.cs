@@ -42,6 +42,12 @@ internal static partial class Log
     [LoggerMessage(205, LogLevel.Warning, "{Container}: no limit: shares of the limit and timeToLimit cannot fire; give a limit to the container, or --memory-limit")]
     public static partial void NoLimit(ILogger logger, string container);
 
+    [LoggerMessage(206, LogLevel.Information, "{Container}: diagnostics at {Endpoint}: .NET {Version}, {Assembly}, GC {GcMode}, heap limit {HeapLimit}")]
+    public static partial void DiagnosticsFound(ILogger logger, string container, string endpoint, string? version, string? assembly, string? gcMode, string heapLimit);
+
+    [LoggerMessage(207, LogLevel.Warning, "{Port}: {Most} runtimes wait, and no more are let in")]
+    public static partial void DiagnosticPortFull(ILogger logger, string port, int most);
+
     [LoggerMessage(300, LogLevel.Information, "{Container}: {Used} of {Ceiling} ({Percent} %), {Growth}/s, ceiling in {TimeLeft}")]
     public static partial void MemoryAt(ILogger logger, string container, string used, string ceiling, int percent, string growth, string timeLeft);
 

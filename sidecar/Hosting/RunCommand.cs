@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
 using Premortem.Sidecar.Captures;
+using Premortem.Sidecar.Diagnostics;
 using Premortem.Sidecar.Memory;
 using Premortem.Sidecar.Targets;
 using Premortem.Sidecar.Triggers;
@@ -13,7 +14,7 @@ using Premortem.Sidecar.Uploads;
 namespace Premortem.Sidecar.Hosting;
 
 /// <summary><c>premortem-sidecar run</c>: puts the parts together, and takes them apart again.</summary>
-internal sealed class RunCommand(string policyFile, TargetScope scope, string spoolDirectory, long? memoryLimitBytes, TimeSpan gracePeriod)
+internal sealed class RunCommand(string policyFile, TargetScope scope, string spoolDirectory, long? memoryLimitBytes, TimeSpan gracePeriod, string? diagnosticPort = null)
 {
     /// <summary>SIGUSR1, which .NET has no name for; raw numbers are allowed.</summary>
     private const PosixSignal CaptureSignal = (PosixSignal)10;
@@ -48,10 +49,21 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
         {
             return Refuse($"spec.storage: {e.Reason}: {e.Message}", ExitCodes.CannotStore);
         }
+        DiagnosticPortListener? port;
+        try
+        {
+            port = diagnosticPort is null ? null : DiagnosticPortListener.Open(diagnosticPort, _time, loggers.CreateLogger<DiagnosticPortListener>());
+        }
+        catch (DiagnosticsException e)
+        {
+            store.Dispose();
+            return Refuse($"--diagnostic-port {e.Message}", ExitCodes.Usage);
+        }
         using (store)
+        using (port)
         {
             using var uploader = new Uploader(spool, store, _time, loggers.CreateLogger<Uploader>());
-            var options = new PipelineOptions(policy, scope, SidecarIdentity.FromEnvironment(policy.Namespace), memoryLimitBytes, gracePeriod);
+            var options = new PipelineOptions(policy, scope, SidecarIdentity.FromEnvironment(policy.Namespace), memoryLimitBytes, gracePeriod) { DiagnosticPort = port };
             var history = new HistoryFile(Path.Combine(spoolDirectory, "triggers.json"));
             using var pipeline = new Pipeline(options, spool, history, uploader, loggers, _time);
             using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
@@ -114,7 +126,13 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
             var (executable, runtime) = probe.Identify(pid);
             if (main is not { Runtime: not null })
                 main = (main is null || runtime is not null ? pid : main.Value.Pid, runtime);
-            await output.WriteLineAsync($"  process  {pid} {executable ?? "(executable not readable)"}: {(runtime is null ? "no Go program" : $"{runtime.Kind} {runtime.Version}, main module {runtime.MainModule}")}");
+            await output.WriteLineAsync($"  process  {pid} {executable ?? "(executable not readable)"}: {(runtime is null ? "neither Go nor .NET" : runtime.Kind == RuntimeKind.DotNet ? $".NET {runtime.Version}" : $"{runtime.Kind} {runtime.Version}, main module {runtime.MainModule}")}");
+            if (runtime?.Kind == RuntimeKind.DotNet)
+            {
+                if (await ExplainDotNetAsync(output, proc, pid, reading.LimitBytes))
+                    whyNoProfiles = null;
+                continue;
+            }
             if (runtime is null && policy.Spec.Go.Port is null)
                 continue;
             var search = await finder.FindAsync(pid, policy.Spec.Go, CancellationToken.None);
@@ -141,6 +159,32 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
         };
         foreach (var step in CapturePlanner.Plan(policy.Spec.Captures, now))
             await output.WriteLineAsync($"  capture  {PlanText.Step(step)}");
+    }
+
+    private async Task<bool> ExplainDotNetAsync(TextWriter output, ProcFs proc, int pid, long? limitBytes)
+    {
+        if (DotNetProcess.TryFind(proc, pid, null) is not { } dotNet)
+            return false;
+        var settings = GcSettings.Of(proc, pid, limitBytes);
+        await output.WriteLineAsync($"  GC       {settings.Mode}, heap limit {(settings.HeapLimitBytes is { } bytes ? $"{Quantity.ForPeople(bytes)} by {settings.HeapLimitSource}" : "none")}");
+        var search = dotNet.FindEndpoint(null);
+        if (search is DiagnosticsSearch.NotFound missing)
+        {
+            await output.WriteLineAsync($"  profiles none: {missing.Reason}: {missing.Detail}");
+            return false;
+        }
+        try
+        {
+            using var client = new DiagnosticsClient(((DiagnosticsSearch.Found)search).Endpoint, _time);
+            var info = await client.ReadProcessInfoAsync(CancellationToken.None);
+            await output.WriteLineAsync($"  profiles {client.Address}: {info.Assembly}, .NET {info.Version}");
+            return true;
+        }
+        catch (DiagnosticsException e)
+        {
+            await output.WriteLineAsync($"  profiles none: {e.Reason}: {e.Message}");
+            return false;
+        }
     }
 
     private string Explain(Trigger trigger, in MemoryReading reading, long? ceiling)

@@ -56,6 +56,11 @@ internal static class SidecarCommands
         };
         var limit = new Option<string?>("--memory-limit") { Description = "The limit to measure against where the cgroup has none or a higher one: 256Mi", HelpName = "QUANTITY" };
         var grace = new Option<string>("--grace-period") { Description = "How long ending may take", HelpName = "DURATION", DefaultValueFactory = _ => "25s" };
+        var port = new Option<string?>("--diagnostic-port")
+        {
+            Description = "Make this socket, for .NET runtimes to dial: DOTNET_DiagnosticPorts=FILE,connect,nosuspend",
+            HelpName = "FILE",
+        };
         var dryRun = new Option<bool>("--dry-run") { Description = "Say what is found, what would be done and why, and end" };
         var format = new Option<LogFormat>("--log-format") { Description = "Auto: text at a terminal, JSON elsewhere", DefaultValueFactory = _ => LogFormat.Auto };
         var level = new Option<LogEventLevel>("--log-level") { Description = "The least level that is logged", DefaultValueFactory = _ => LogEventLevel.Information };
@@ -65,7 +70,7 @@ internal static class SidecarCommands
 
         var run = new Command("run", "Watch, capture and store")
         {
-            policy, pid, cgroup, pod, spool, limit, grace, dryRun, format, level,
+            policy, pid, cgroup, pod, spool, limit, grace, port, dryRun, format, level,
         };
         run.Validators.Add(result =>
         {
@@ -80,7 +85,7 @@ internal static class SidecarCommands
             TargetScope scope = parsed.GetValue(pid) is { } number ? new TargetScope.Process(number)
                 : parsed.GetValue(cgroup) is { } directory ? new TargetScope.Cgroup(Path.GetFullPath(directory))
                 : new TargetScope.Pod();
-            var command = new RunCommand(parsed.GetValue(policy)!, scope, parsed.GetValue(spool) ?? DefaultSpool(), limitBytes, gracePeriod);
+            var command = new RunCommand(parsed.GetValue(policy)!, scope, parsed.GetValue(spool) ?? DefaultSpool(), limitBytes, gracePeriod, parsed.GetValue(port));
             using var loggers = Logging.Create(parsed.GetValue(format), parsed.GetValue(level));
             return parsed.GetValue(dryRun) ? await command.ExplainAsync() : await command.RunAsync(loggers);
         });

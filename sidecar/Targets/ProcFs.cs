@@ -32,12 +32,17 @@ internal sealed class ProcFs(string root = "/proc")
     }
 
     /// <summary>What the machine can still give without swapping; null where it does not say.</summary>
-    public long? AvailableBytes()
+    public long? AvailableBytes() => MemoryInfo("MemAvailable:");
+
+    /// <summary>The machine's memory; null where it does not say.</summary>
+    public long? MachineBytes() => MemoryInfo("MemTotal:");
+
+    private long? MemoryInfo(string field)
     {
         foreach (var line in (Read($"{Root}/meminfo") ?? "").AsSpan().EnumerateLines())
-            if (line.StartsWith("MemAvailable:", StringComparison.Ordinal))
+            if (line.StartsWith(field, StringComparison.Ordinal))
             {
-                var number = line["MemAvailable:".Length..].Trim();
+                var number = line[field.Length..].Trim();
                 return number.EndsWith(" kB", StringComparison.Ordinal) && long.TryParse(number[..^3], NumberStyles.None, CultureInfo.InvariantCulture, out var kilobytes)
                     ? kilobytes * 1024
                     : null;
@@ -90,6 +95,57 @@ internal sealed class ProcFs(string root = "/proc")
             if (entry.Length > name.Length && entry[name.Length] == '=' && entry.StartsWith(name, StringComparison.Ordinal))
                 return entry[(name.Length + 1)..];
         return null;
+    }
+
+    /// <summary>The arguments that the process was started with; null where they may not be read.</summary>
+    public string[]? Arguments(int pid) => Read($"{Root}/{pid}/cmdline")?.Split('\0', StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>The number of a process in its own PID namespace; null where the kernel does not say.</summary>
+    public int? OwnPid(int pid)
+    {
+        foreach (var line in Lines(pid, "status") ?? [])
+            if (line.StartsWith("NSpid:", StringComparison.Ordinal))
+                return int.TryParse(line.AsSpan(line.LastIndexOf('\t') + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var own) ? own : null;
+        return null;
+    }
+
+    /// <summary>The first path in the process's memory map that ends so; null where there is none, or the map may not be read.</summary>
+    /// <param name="isReadable">Whether the map could be read.</param>
+    public string? MappedFile(int pid, string ending, out bool isReadable)
+    {
+        // Maps of large programs have tens of thousands of lines, and libraries stand near their end.
+        const int mostBytes = 8 << 20;
+        isReadable = false;
+        var buffer = ArrayPool<byte>.Shared.Rent(MaxFileBytes);
+        try
+        {
+            using var file = File.OpenHandle($"{Root}/{pid}/maps", FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            var wanted = Encoding.UTF8.GetBytes(ending + "\n");
+            int kept = 0, n;
+            for (long at = 0; at < mostBytes && (n = RandomAccess.Read(file, buffer.AsSpan(kept), at)) > 0; at += n)
+            {
+                isReadable = true;
+                var text = buffer.AsSpan(0, kept + n);
+                if (text.IndexOf(wanted) is >= 0 and var found)
+                {
+                    var line = text[(text[..found].LastIndexOf((byte)'\n') + 1)..(found + wanted.Length - 1)];
+                    return line.IndexOf((byte)'/') is >= 0 and var path ? Encoding.UTF8.GetString(line[path..]) : null;
+                }
+                // The line that is cut off here goes on in the next piece.
+                var rest = text[(text.LastIndexOf((byte)'\n') + 1)..];
+                kept = rest.Length < buffer.Length / 2 ? rest.Length : 0;
+                rest[..kept].CopyTo(buffer);
+            }
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
     }
 
     public string[]? Lines(int pid, string file) => Read($"{Root}/{pid}/{file}")?.Split('\n', StringSplitOptions.RemoveEmptyEntries);

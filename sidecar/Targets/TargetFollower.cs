@@ -67,6 +67,7 @@ internal sealed class TargetFollower(ProcFs proc, TargetProbe probe, PipelineOpt
     private void Tell(TargetWatch watch, TargetLife life)
     {
         watch.Memory!.TryRead(out var reading);
+        life.ContainerLimitBytes = reading.LimitBytes;
         var limit = reading.Ceiling(options.MemoryLimitBytes);
         Log.Watching(log, watch.Container, life.Process.Pid, life.Identity.Incarnation, watch.Memory.Name, limit is { } bytes ? Quantity.ForPeople(bytes) : "none");
         if (limit is null && !watch.ToldNoLimit)
@@ -91,7 +92,7 @@ internal sealed class TargetFollower(ProcFs proc, TargetProbe probe, PipelineOpt
     }
 
     /// <summary>
-    /// The process whose profiles are worth most: the largest Go program, else the one that the container was started with. A shell's
+    /// The process whose profiles are worth most: the largest Go or .NET program, else the one that the container was started with. A shell's
     /// helpers come and go, and are not the container's lives; a child that outweighs it by far is what it was started for.
     /// </summary>
     private (int Pid, RuntimeIdentity? Runtime)? MainProcess(IReadOnlyList<int> pids)

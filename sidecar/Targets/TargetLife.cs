@@ -10,8 +10,9 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
     private readonly TaskCompletionSource<TargetEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile TargetIdentity _identity = identity;
     private volatile ICaptureSource? _source;
-    private volatile PprofSearch.NotFound? _problem;
+    private volatile ProfilesMissing? _problem;
     private volatile bool _isReplaced;
+    private long _containerLimit;
 
     public ProcessHandle Process { get; } = process;
 
@@ -25,7 +26,14 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
     public ICaptureSource? Source => _source;
 
     /// <summary>Why there is no <see cref="Source"/>, as far as the search has come.</summary>
-    public PprofSearch.NotFound? Problem => _problem;
+    public ProfilesMissing? Problem => _problem;
+
+    /// <summary>The container's limit when this was last looked at; null: none.</summary>
+    public long? ContainerLimitBytes
+    {
+        get => Volatile.Read(ref _containerLimit) is > 0 and var bytes ? bytes : null;
+        set => Volatile.Write(ref _containerLimit, value ?? 0);
+    }
 
     public Task<TargetEnd> Ended => _ended.Task;
 
@@ -35,7 +43,7 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
 
     public void Use(ICaptureSource source) => _source = source;
 
-    public void Miss(PprofSearch.NotFound problem) => _problem = problem;
+    public void Miss(ProfilesMissing problem) => _problem = problem;
 
     public void End(TargetEnd end) => _ended.TrySetResult(end);
 

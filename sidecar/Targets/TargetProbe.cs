@@ -2,12 +2,21 @@ using Microsoft.Extensions.Logging;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
 using Premortem.Sidecar.Captures;
+using Premortem.Sidecar.Diagnostics;
 using Premortem.Sidecar.Hosting;
 
 namespace Premortem.Sidecar.Targets;
 
 /// <summary>Learns what a process is and where its profiles are, and goes on asking until it knows or the process is gone.</summary>
-internal sealed class TargetProbe(ProcFs proc, ProfilePolicySpec spec, TimeProvider time, ILogger<TargetProbe> log) : IDisposable
+/// <param name="port">Where .NET runtimes dial in; null: nowhere.</param>
+/// <param name="dotNetSource">Makes the captures of a .NET runtime that answers; null: nothing is captured of it but its process.</param>
+internal sealed class TargetProbe(
+    ProcFs proc,
+    ProfilePolicySpec spec,
+    TimeProvider time,
+    ILogger<TargetProbe> log,
+    DiagnosticPortListener? port = null,
+    Func<DiagnosticsClient, TargetLife, ICaptureSource>? dotNetSource = null) : IDisposable
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(15);
@@ -19,12 +28,17 @@ internal sealed class TargetProbe(ProcFs proc, ProfilePolicySpec spec, TimeProvi
 
     public void Dispose() => _finder.Dispose();
 
-    /// <summary>Reads the build info of a process's executable; null where it is no Go program, or may not be read.</summary>
+    /// <summary>
+    /// Reads the build info of a process's executable, or looks for a .NET runtime in it; null where it is neither, or may not be read.
+    /// </summary>
     public (string? Executable, RuntimeIdentity? Runtime) Identify(int pid)
     {
         var executable = proc.Executable(pid);
-        var info = spec.Runtime == RuntimeKind.DotNet ? null : GoBuildInfo.TryRead($"{proc.Root}/{pid}/exe");
-        return (executable, info is null ? null : new RuntimeIdentity(RuntimeKind.Go, info.GoVersion, info.MainModule ?? info.MainPackage, info.ModuleVersion));
+        if (spec.Runtime != RuntimeKind.DotNet && GoBuildInfo.TryRead($"{proc.Root}/{pid}/exe") is { } info)
+            return (executable, new RuntimeIdentity(RuntimeKind.Go, info.GoVersion, info.MainModule ?? info.MainPackage, info.ModuleVersion));
+        if (spec.Runtime != RuntimeKind.Go && DotNetProcess.TryFind(proc, pid, port) is { } dotNet)
+            return (executable, new RuntimeIdentity(RuntimeKind.DotNet, dotNet.Version));
+        return (executable, null);
     }
 
     /// <summary>Works on one life until its profiles are found, its end, or <paramref name="ct"/>.</summary>
@@ -32,31 +46,23 @@ internal sealed class TargetProbe(ProcFs proc, ProfilePolicySpec spec, TimeProvi
     {
         var container = life.Identity.Container;
         var started = time.GetTimestamp();
+        RuntimeIdentity? seen = null;
         string? said = null;
         for (var retry = FirstRetry; !life.HasEnded && !life.IsReplaced; retry = retry * 2 < LongestRetry ? retry * 2 : LongestRetry)
         {
             // Asked anew each time: between fork and exec a process is not yet what it will be.
             var (executable, runtime) = Identify(life.Process.Pid);
-            if (runtime != life.Identity.Runtime || executable != life.Identity.Executable)
+            if (runtime != seen || executable != life.Identity.Executable)
             {
+                seen = runtime;
+                runtime = runtime is null ? null : WithSettings(life, runtime);
                 life.Learn(executable, runtime);
                 if (runtime is not null)
                     Log.RuntimeFound(log, container, runtime.Kind.ToString(), runtime.Version, runtime.MainModule);
             }
-            // A port that the policy names is asked even of a program that cannot be recognised: its executable may be unreadable.
-            var search = runtime is not null || spec.Go.Port is not null || spec.Runtime == RuntimeKind.Go
-                ? await _finder.FindAsync(life.Process.Pid, spec.Go, ct)
-                : new PprofSearch.NotFound(Reasons.NotSupportedByRuntime, NotRecognised(executable));
-            if (search is PprofSearch.Found found)
-            {
-                // The life owns the client from here on.
-                var client = new PprofClient(found.Endpoint, () => !life.HasEnded && proc.Stat(life.Process.Pid) is { State: not ('Z' or 'X') }, time);
-                life.Use(client);
-                await client.WarmAsync(ct);
-                Log.EndpointFound(log, container, found.Endpoint.ToString());
+            var missing = seen?.Kind == RuntimeKind.DotNet ? await UseDiagnosticsAsync(life, ct) : await UsePprofAsync(life, ct);
+            if (missing is null)
                 return;
-            }
-            var missing = (PprofSearch.NotFound)search;
             life.Miss(missing);
             if (said != missing.Reason && time.GetElapsedTime(started) >= SaidAfter)
             {
@@ -68,7 +74,81 @@ internal sealed class TargetProbe(ProcFs proc, ProfilePolicySpec spec, TimeProvi
         }
     }
 
-    private static string NotRecognised(string? executable) => executable is null
-        ? "its executable cannot be read: run the sidecar as the target's user"
-        : $"{executable} holds no Go build info, so it is no Go program";
+    private async Task<ProfilesMissing?> UsePprofAsync(TargetLife life, CancellationToken ct)
+    {
+        // A port that the policy names is asked even of a program that cannot be recognised: its executable may be unreadable.
+        if (life.Identity.Runtime is null && spec.Go.Port is null && spec.Runtime != RuntimeKind.Go)
+            return NotRecognised(life);
+        switch (await _finder.FindAsync(life.Process.Pid, spec.Go, ct))
+        {
+            case PprofSearch.Found found:
+                // The life owns the client from here on.
+                var client = new PprofClient(found.Endpoint, () => !life.HasEnded && proc.Stat(life.Process.Pid) is { State: not ('Z' or 'X') }, time);
+                life.Use(client);
+                await client.WarmAsync(ct);
+                Log.EndpointFound(log, life.Identity.Container, found.Endpoint.ToString());
+                return null;
+            case PprofSearch.NotFound missing:
+                return new ProfilesMissing(missing.Reason, missing.Detail);
+            default:
+                throw new System.Diagnostics.UnreachableException();
+        }
+    }
+
+    /// <summary>Asks the runtime who it is. What answers, and answers right, is where captures come from.</summary>
+    private async Task<ProfilesMissing?> UseDiagnosticsAsync(TargetLife life, CancellationToken ct)
+    {
+        if (DotNetProcess.TryFind(proc, life.Process.Pid, port) is not { } dotNet)
+            return NotRecognised(life);
+        var search = dotNet.FindEndpoint(port);
+        if (search is DiagnosticsSearch.NotFound missing)
+            return new ProfilesMissing(missing.Reason, missing.Detail);
+        var client = new DiagnosticsClient(((DiagnosticsSearch.Found)search).Endpoint, time);
+        var isUsed = false;
+        try
+        {
+            var info = await client.ReadProcessInfoAsync(ct);
+            if (info.Pid != (ulong)dotNet.OwnPid)
+                return new ProfilesMissing(Reasons.InvalidContent, $"{client.Address} answers for process {info.Pid}, and not for {dotNet.OwnPid}");
+            var known = life.Identity.Runtime ?? new RuntimeIdentity(RuntimeKind.DotNet, null);
+            var told = known with { Version = info.Version ?? known.Version, MainModule = info.Assembly ?? known.MainModule };
+            if (told != known)
+                life.Learn(life.Identity.Executable, told);
+            if (dotNetSource is not null)
+                life.Use(dotNetSource(client, life));
+            isUsed = dotNetSource is not null;
+            Log.DiagnosticsFound(log, life.Identity.Container, client.Address, told.Version, told.MainModule, told.GcMode, told.HeapLimitBytes is { } limit ? Quantity.ForPeople(limit) : "none");
+            return null;
+        }
+        catch (DiagnosticsException e)
+        {
+            return new ProfilesMissing(e.Reason, e.Message);
+        }
+        finally
+        {
+            // Else the source owns it.
+            if (!isUsed)
+                client.Dispose();
+        }
+    }
+
+    /// <summary>Adds what the environment and the configuration say about the garbage collector.</summary>
+    private RuntimeIdentity WithSettings(TargetLife life, RuntimeIdentity runtime)
+    {
+        if (runtime.Kind == RuntimeKind.Go)
+            return GoMemoryLimit.TryParse(proc.EnvironmentVariable(life.Process.Pid, GoMemoryLimit.Variable), out var bytes)
+                ? runtime with { HeapLimitBytes = bytes, HeapLimitSource = GoMemoryLimit.Variable }
+                : runtime;
+        var settings = GcSettings.Of(proc, life.Process.Pid, life.ContainerLimitBytes);
+        return runtime with { GcMode = settings.Mode, HeapLimitBytes = settings.HeapLimitBytes, HeapLimitSource = settings.HeapLimitSource };
+    }
+
+    private ProfilesMissing NotRecognised(TargetLife life) => life.Identity.Executable is not { } executable
+        ? new ProfilesMissing(Reasons.NotSupportedByRuntime, "its executable cannot be read: run the sidecar as the target's user")
+        : new ProfilesMissing(Reasons.NotSupportedByRuntime, spec.Runtime switch
+        {
+            RuntimeKind.DotNet => $"{executable} maps no .NET runtime and has no diagnostics socket",
+            RuntimeKind.Go => $"{executable} holds no Go build info, so it is no Go program",
+            _ => $"{executable} holds no Go build info and maps no .NET runtime, so it is neither a Go nor a .NET program",
+        });
 }
