@@ -1,0 +1,269 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using Premortem.Contracts;
+using Premortem.Contracts.Policies;
+using Premortem.Sidecar.Captures;
+using Premortem.Sidecar.Diagnostics;
+using Premortem.Sidecar.Targets;
+using Premortem.Testing;
+using Xunit;
+
+namespace Premortem.Integration.Tests.Targets;
+
+/// <summary>Runtimes are found, reached and understood, and what stands in the way is said.</summary>
+public sealed class DotNetTargetTests : IDisposable
+{
+    private static readonly Dictionary<string, string?> s_noDiagnostics = new() { ["DOTNET_EnableDiagnostics"] = "0" };
+
+    private readonly ProcFs _proc = new();
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task A_runtime_is_reached_through_its_default_socket()
+    {
+        await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "none"]);
+        var (life, sources) = await FollowAsync(target.Process.Id);
+        using (life)
+        {
+            var runtime = life.Identity.Runtime!;
+            Assert.Equal((RuntimeKind.DotNet, "dotnet-leak"), (runtime.Kind, runtime.MainModule));
+            Assert.StartsWith($"{Environment.Version.Major}.", runtime.Version, StringComparison.Ordinal);
+            Assert.Equal("Workstation, concurrent", runtime.GcMode);
+            Assert.Null(runtime.HeapLimitBytes);
+            Assert.Contains("-socket", Assert.Single(sources).Address, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_runtime_that_keeps_its_temporary_files_elsewhere_is_reached()
+    {
+        await using var target = await DotNetLeak.StartAsync(environment: new Dictionary<string, string?> { ["TMPDIR"] = _folder.Path }, flags: ["-kind", "none"]);
+        var (life, sources) = await FollowAsync(target.Process.Id);
+        using (life)
+            Assert.Contains(_folder.Path, Assert.Single(sources).Address, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_program_that_the_policy_takes_for_a_Go_program_is_not_asked()
+    {
+        await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "none"]);
+        Assert.Null(Probe(RuntimeKind.Go).Identify(target.Process.Id).Runtime);
+        Assert.Equal(RuntimeKind.DotNet, Probe(RuntimeKind.DotNet).Identify(target.Process.Id).Runtime?.Kind);
+    }
+
+    [Fact]
+    public async Task The_heap_limit_of_a_container_is_known_without_asking()
+    {
+        using var cgroup = MemoryCgroup.Create(256L << 20);
+        await using var target = await DotNetLeak.StartAsync(cgroup.Path, environment: new Dictionary<string, string?> { ["DOTNET_gcServer"] = "1" }, flags: ["-kind", "none"]);
+        var settings = GcSettings.Of(_proc, target.Process.Id, 256L << 20);
+        Assert.Equal((192L << 20, "Server, concurrent"), (settings.HeapLimitBytes, settings.Mode));
+    }
+
+    [Theory]
+    [InlineData("DOTNET_GCHeapHardLimit", "0x6400000", 100)]
+    [InlineData("DOTNET_GCHeapHardLimit", "6400000", 100)]
+    [InlineData("DOTNET_GCHeapHardLimitPercent", "32", 128)]
+    public async Task A_heap_limit_of_the_environment_is_what_the_runtime_itself_obeys(string name, string value, int mebibytes)
+    {
+        using var cgroup = MemoryCgroup.Create(256L << 20);
+        await using var target = await DotNetLeak.StartAsync(cgroup.Path, environment: new Dictionary<string, string?> { [name] = value }, flags: ["-kind", "none", "-report", "20ms"]);
+        Assert.Equal((long)mebibytes << 20, GcSettings.Of(_proc, target.Process.Id, 256L << 20).HeapLimitBytes);
+        // The program prints what its own GC says.
+        await target.Process.WaitForLineAsync($"MiB of {mebibytes},");
+    }
+
+    [Fact]
+    public async Task Diagnostics_that_are_switched_off_are_named()
+    {
+        await using var target = await DotNetLeak.StartAsync(environment: s_noDiagnostics, flags: ["-kind", "none"]);
+        await AssertMissingAsync(target.Process.Id, Reasons.DiagnosticsDisabled, "DOTNET_EnableDiagnostics=0");
+    }
+
+    [Fact]
+    public async Task A_runtime_of_another_user_is_seen_and_said_to_be_out_of_reach()
+    {
+        await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "none"]);
+        var (identity, refusal) = AnotherUser.Runs(() =>
+        {
+            var dotNet = DotNetProcess.TryFind(_proc, target.Process.Id, null);
+            return (dotNet, dotNet?.FindEndpoint(null) as DiagnosticsSearch.NotFound);
+        });
+        // A thread that stepped down may still read what its process may: only the socket is refused then.
+        if (refusal is not null)
+            Assert.Equal(Reasons.AccessDenied, refusal.Reason);
+        else if (identity?.Socket is { } socket)
+            Assert.Equal(Reasons.AccessDenied, Assert.Throws<DiagnosticsException>(() => AnotherUser.Runs(() => new SocketEndpoint(socket).ConnectAsync(CancellationToken.None).GetAwaiter().GetResult())).Reason);
+    }
+
+    [Fact]
+    public async Task A_socket_that_never_answers_is_given_up()
+    {
+        await using var target = await DotNetLeak.StartAsync(environment: s_noDiagnostics, flags: ["-kind", "none"]);
+        await using var impostor = Impostor.Start(PathOfSocket(target.Process.Id), []);
+        using var client = new DiagnosticsClient(new SocketEndpoint(impostor.Path), TimeProvider.System);
+        var refusal = await Assert.ThrowsAsync<DiagnosticsException>(() => client.ReadProcessInfoAsync(CancellationToken.None));
+        Assert.Equal(Reasons.TimedOut, refusal.Reason);
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")]
+    [InlineData("DOTNET_IPC_V1\0\u0014\0\u0007\0\0\0")]
+    [InlineData("DOTNET_IPC_V1\0\uffff\uffff")]
+    [InlineData("DOTNET_IPC_V1\0\u0018\0\u00ff\0\0\0abcd")]
+    public async Task Garbage_is_no_answer(string answer)
+    {
+        await using var impostor = Impostor.Start(_folder.File("socket"), [.. answer.Select(c => (byte)c)]);
+        using var client = new DiagnosticsClient(new SocketEndpoint(impostor.Path), TimeProvider.System);
+        var refusal = await Assert.ThrowsAsync<DiagnosticsException>(() => client.ReadProcessInfoAsync(CancellationToken.None));
+        Assert.Contains(refusal.Reason, (string[])[Reasons.InvalidContent, Reasons.TargetNotResponding]);
+    }
+
+    [Fact]
+    public async Task A_socket_on_which_another_process_listens_is_not_the_runtimes()
+    {
+        await using var target = await DotNetLeak.StartAsync(environment: s_noDiagnostics, flags: ["-kind", "none"]);
+        await using var impostor = Impostor.Start(PathOfSocket(target.Process.Id), "DOTNET_IPC_V1\0"u8.ToArray());
+        await AssertMissingAsync(target.Process.Id, Reasons.InvalidContent, $"process {Environment.ProcessId} listens on");
+    }
+
+    [Fact]
+    public async Task A_session_streams_until_it_is_stopped()
+    {
+        await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "churn", "-rate", "100", "-size", "20"]);
+        using var client = new DiagnosticsClient(EndpointOf(target.Process.Id), TimeProvider.System);
+        await using var session = await client.StartSessionAsync([new EventPipeProvider(EventPipeProvider.Runtime, 1, 4)], 1, 0, withStacks: false, CancellationToken.None);
+        var start = new byte[8];
+        await session.Stream.ReadExactlyAsync(start);
+        Assert.Equal("Nettrace"u8.ToArray(), start);
+        var rest = session.Stream.CopyToAsync(Stream.Null);
+        await session.StopAsync(CancellationToken.None);
+        await rest.WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    [Fact]
+    public async Task A_session_ends_with_its_runtime()
+    {
+        await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "none"]);
+        using var client = new DiagnosticsClient(EndpointOf(target.Process.Id), TimeProvider.System);
+        await using var session = await client.StartSessionAsync([new EventPipeProvider(EventPipeProvider.Runtime, 1, 4)], 1, 0, withStacks: false, CancellationToken.None);
+        var rest = session.Stream.CopyToAsync(Stream.Null);
+        target.Process.Signal(SidecarProcess.SigKill);
+        try
+        {
+            await rest.WaitAsync(TimeSpan.FromSeconds(30));
+        }
+        catch (IOException)
+        {
+            // A reset is an end, too.
+        }
+        await target.Process.WaitForExitAsync();
+        var refusal = await Assert.ThrowsAsync<DiagnosticsException>(() => client.ReadProcessInfoAsync(CancellationToken.None));
+        Assert.Contains(refusal.Reason, (string[])[Reasons.EndpointRefused, Reasons.EndpointNotFound]);
+    }
+
+    private IDiagnosticsEndpoint EndpointOf(int pid) => ((DiagnosticsSearch.Found)DotNetProcess.TryFind(_proc, pid, null)!.FindEndpoint(null)).Endpoint;
+
+    private string PathOfSocket(int pid) => $"/tmp/dotnet-diagnostic-{pid}-{_proc.Stat(pid)!.StartTicks}-socket";
+
+    private TargetProbe Probe(RuntimeKind kind, List<DiagnosticsClient>? sources = null) => new(
+        _proc,
+        new ProfilePolicySpec { Runtime = kind, Triggers = [], Captures = [], Storage = new DirectoryStorage("/none") },
+        TimeProvider.System,
+        NullLogger<TargetProbe>.Instance,
+        dotNetSource: (client, _) =>
+        {
+            sources?.Add(client);
+            return new NoSource(client);
+        });
+
+    private async Task<(TargetLife Life, IReadOnlyList<DiagnosticsClient> Sources)> FollowAsync(int pid)
+    {
+        var sources = new List<DiagnosticsClient>();
+        var life = Life(pid);
+        using var probe = Probe(RuntimeKind.Auto, sources);
+        await probe.FollowAsync(life, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30));
+        return (life, sources);
+    }
+
+    private async Task AssertMissingAsync(int pid, string reason, string detail)
+    {
+        using var life = Life(pid);
+        using var probe = Probe(RuntimeKind.Auto);
+        using var enough = new CancellationTokenSource();
+        var following = probe.FollowAsync(life, enough.Token);
+        var problem = await Eventually.Holds(() => life.Problem, problem => problem is not null, "a reason why there are no profiles", TimeSpan.FromSeconds(30));
+        await enough.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => following);
+        Assert.Equal(reason, problem!.Reason);
+        Assert.Contains(detail, problem.Detail, StringComparison.Ordinal);
+        Assert.Equal(RuntimeKind.DotNet, life.Identity.Runtime?.Kind);
+    }
+
+    private TargetLife Life(int pid) => new(
+        ProcessHandle.TryOpen(_proc, pid)!,
+        new TargetIdentity { Namespace = "test", Workload = "test", Pod = "test", Container = "test", Pid = pid },
+        _proc.Stat(pid)!.StartTicks,
+        TimeSpan.Zero);
+
+    private sealed class NoSource(DiagnosticsClient client) : ICaptureSource
+    {
+        public string Address => client.Address;
+
+        public Task WarmAsync(CancellationToken ct) => Task.CompletedTask;
+
+        public Task<CaptureResult> CaptureAsync(PlannedCapture step, Stream destination, CaptureBounds bounds, CancellationToken ct) => throw new NotSupportedException();
+
+        public void Dispose() => client.Dispose();
+    }
+
+    /// <summary>Something else that listens where a runtime should: it takes every connection, says what it has to say, and waits.</summary>
+    private sealed class Impostor : IAsyncDisposable
+    {
+        private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        private readonly List<Socket> _accepted = [];
+        private readonly Task _run;
+
+        private Impostor(string path, byte[] answer)
+        {
+            Path = path;
+            _socket.Bind(new UnixDomainSocketEndPoint(path));
+            _socket.Listen();
+            _run = AcceptAsync(answer);
+        }
+
+        public string Path { get; }
+
+        public static Impostor Start(string path, byte[] answer) => new(path, answer);
+
+        public async ValueTask DisposeAsync()
+        {
+            _socket.Dispose();
+            await _run;
+            foreach (var socket in _accepted)
+                socket.Dispose();
+            File.Delete(Path);
+        }
+
+        private async Task AcceptAsync(byte[] answer)
+        {
+            try
+            {
+                while (true)
+                {
+                    var socket = await _socket.AcceptAsync();
+                    _accepted.Add(socket);
+                    await socket.SendAsync(answer);
+                    if (answer.Length > 0)
+                        socket.Shutdown(SocketShutdown.Send);
+                }
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // The test is over.
+            }
+        }
+    }
+}
