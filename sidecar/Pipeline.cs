@@ -153,7 +153,7 @@ internal sealed class Pipeline : IDisposable
                 if (watch.Life is not { } life)
                     continue;
                 if (watch.Memory!.TryRead(out var reading))
-                    watch.Timeline.Add(new MemorySample(_time.GetUtcNow(), Elapsed, reading, reading.Ceiling(_options.MemoryLimitBytes)));
+                    watch.Timeline.Add(watch.SampleOf(_time.GetUtcNow(), Elapsed, reading, _options.MemoryLimitBytes));
                 descriptors.Add(life.Process.Descriptor);
             }
             _waiter.Wait(descriptors, TargetWatch.LongestWhileCapturing);
@@ -244,7 +244,8 @@ internal sealed class Pipeline : IDisposable
             watch.DueAt = started + SamplingRate.ShortestOverBudget;
             return;
         }
-        var sample = new MemorySample(_time.GetUtcNow(), started, reading, reading.Ceiling(_options.MemoryLimitBytes));
+        var sample = watch.SampleOf(_time.GetUtcNow(), started, reading, _options.MemoryLimitBytes);
+        life.ContainerLimitBytes = reading.LimitBytes;
         foreach (var decision in watch.Judge(sample))
             switch (decision)
             {

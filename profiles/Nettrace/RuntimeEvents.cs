@@ -11,5 +11,7 @@ internal static class RuntimeEvents
     internal const int GCAllocationTick = 10;
     internal const int GCBulkType = 15;
     internal const int GCBulkNode = 18;
+    internal const int GCDynamic = 39;
+    internal const int GCPerHeapHistory = 204;
     internal const int AllocationSampled = 303;
 }

@@ -16,7 +16,9 @@ internal sealed record GcSettings(bool? IsServer, bool? IsConcurrent, long? Heap
     private const int MaxConfigurationBytes = 256 * 1024;
 
     /// <summary><c>Workstation</c> or <c>Server</c>, with <c>, concurrent</c> where it is; null: not known.</summary>
-    public string? Mode => IsServer is not { } server ? null : (server ? "Server" : "Workstation") + (IsConcurrent == true ? ", concurrent" : "");
+    public string? Mode => IsServer is { } server ? ModeOf(server, IsConcurrent == true) : null;
+
+    public static string ModeOf(bool isServer, bool isConcurrent) => (isServer ? "Server" : "Workstation") + (isConcurrent ? ", concurrent" : "");
 
     /// <param name="environment">A variable of the process's environment; null: not set.</param>
     /// <param name="configuration">The content of its <c>runtimeconfig.json</c>; null: there is none, or it may not be read.</param>

@@ -1,5 +1,7 @@
 using Premortem.Contracts;
 using Premortem.Sidecar.Captures;
+using Premortem.Sidecar.Diagnostics;
+using Premortem.Sidecar.Memory;
 
 namespace Premortem.Sidecar.Targets;
 
@@ -8,9 +10,11 @@ namespace Premortem.Sidecar.Targets;
 internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity, long startTicks, TimeSpan beganAt) : IDisposable
 {
     private readonly TaskCompletionSource<TargetEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile TargetIdentity _identity = identity;
     private volatile ICaptureSource? _source;
     private volatile ProfilesMissing? _problem;
+    private volatile HeapMonitor? _heap;
     private volatile bool _isReplaced;
     private long _containerLimit;
 
@@ -37,6 +41,12 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
 
     public Task<TargetEnd> Ended => _ended.Task;
 
+    /// <summary>Completes when the process has ended, or another is watched in its place.</summary>
+    public Task Over => _over.Task;
+
+    /// <summary>What a .NET runtime last said of its heap; null: there is none that says anything.</summary>
+    public HeapState? Heap => _heap?.Last;
+
     public bool HasEnded => _ended.Task.IsCompleted;
 
     public void Learn(string? executable, RuntimeIdentity? runtime) => _identity = _identity with { Executable = executable, Runtime = runtime };
@@ -45,12 +55,25 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
 
     public void Miss(ProfilesMissing problem) => _problem = problem;
 
-    public void End(TargetEnd end) => _ended.TrySetResult(end);
+    public void Listen(HeapMonitor heap) => _heap = heap;
+
+    /// <summary>Keeps <see cref="Heap"/> up to date until this is over.</summary>
+    public Task ListenAsync(CancellationToken ct) => _heap?.RunAsync(Over, ct) ?? Task.CompletedTask;
+
+    public void End(TargetEnd end)
+    {
+        _ended.TrySetResult(end);
+        _over.TrySetResult();
+    }
 
     /// <summary>Whether another process of the target is watched in its place: nobody will say how this one ends.</summary>
     public bool IsReplaced => _isReplaced;
 
-    public void Replace() => _isReplaced = true;
+    public void Replace()
+    {
+        _isReplaced = true;
+        _over.TrySetResult();
+    }
 
     public void Dispose()
     {

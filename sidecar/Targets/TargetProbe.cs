@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
+using Premortem.Profiles.Heaps;
 using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Diagnostics;
 using Premortem.Sidecar.Hosting;
@@ -62,16 +63,18 @@ internal sealed class TargetProbe(
             }
             var missing = seen?.Kind == RuntimeKind.DotNet ? await UseDiagnosticsAsync(life, ct) : await UsePprofAsync(life, ct);
             if (missing is null)
-                return;
+                break;
             life.Miss(missing);
             if (said != missing.Reason && time.GetElapsedTime(started) >= SaidAfter)
             {
                 said = missing.Reason;
                 Log.EndpointMissing(log, container, missing.Reason, missing.Detail);
             }
-            await Task.WhenAny(life.Ended, Task.Delay(retry, time, ct));
+            await Task.WhenAny(life.Over, Task.Delay(retry, time, ct));
             ct.ThrowIfCancellationRequested();
         }
+        if (life.Heap is not null)
+            await life.ListenAsync(ct);
     }
 
     private async Task<ProfilesMissing?> UsePprofAsync(TargetLife life, CancellationToken ct)
@@ -103,20 +106,21 @@ internal sealed class TargetProbe(
         var search = dotNet.FindEndpoint(port);
         if (search is DiagnosticsSearch.NotFound missing)
             return new ProfilesMissing(missing.Reason, missing.Detail);
-        var client = new DiagnosticsClient(((DiagnosticsSearch.Found)search).Endpoint, time);
-        var isUsed = false;
+        var endpoint = ((DiagnosticsSearch.Found)search).Endpoint;
         try
         {
+            // An endpoint holds nothing open between commands, so that one serves whoever asks.
+            var client = new DiagnosticsClient(endpoint, time);
             var info = await client.ReadProcessInfoAsync(ct);
             if (info.Pid != (ulong)dotNet.OwnPid)
                 return new ProfilesMissing(Reasons.InvalidContent, $"{client.Address} answers for process {info.Pid}, and not for {dotNet.OwnPid}");
+            var heap = new HeapMonitor(client, time);
+            life.Listen(heap);
             var known = life.Identity.Runtime ?? new RuntimeIdentity(RuntimeKind.DotNet, null);
-            var told = known with { Version = info.Version ?? known.Version, MainModule = info.Assembly ?? known.MainModule };
-            if (told != known)
-                life.Learn(life.Identity.Executable, told);
+            var told = Told(known with { Version = info.Version ?? known.Version, MainModule = info.Assembly ?? known.MainModule }, await heap.GreetAsync(ct));
+            life.Learn(life.Identity.Executable, told);
             if (dotNetSource is not null)
-                life.Use(dotNetSource(client, life));
-            isUsed = dotNetSource is not null;
+                life.Use(dotNetSource(new DiagnosticsClient(endpoint, time), life));
             Log.DiagnosticsFound(log, life.Identity.Container, client.Address, told.Version, told.MainModule, told.GcMode, told.HeapLimitBytes is { } limit ? Quantity.ForPeople(limit) : "none");
             return null;
         }
@@ -124,13 +128,15 @@ internal sealed class TargetProbe(
         {
             return new ProfilesMissing(e.Reason, e.Message);
         }
-        finally
-        {
-            // Else the source owns it.
-            if (!isUsed)
-                client.Dispose();
-        }
     }
+
+    /// <summary>The runtime's own word on its garbage collector goes before what its surroundings say.</summary>
+    private static RuntimeIdentity Told(RuntimeIdentity known, HeapConfiguration? configuration) => configuration is null ? known : known with
+    {
+        GcMode = GcSettings.ModeOf(configuration.IsServer, configuration.IsConcurrent),
+        HeapLimitBytes = configuration.HardLimitBytes,
+        HeapLimitSource = configuration.HardLimitBytes is null ? null : configuration.HardLimitBytes == known.HeapLimitBytes ? known.HeapLimitSource : "the runtime's own word",
+    };
 
     /// <summary>Adds what the environment and the configuration say about the garbage collector.</summary>
     private RuntimeIdentity WithSettings(TargetLife life, RuntimeIdentity runtime)

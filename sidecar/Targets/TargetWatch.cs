@@ -1,4 +1,5 @@
 using Premortem.Contracts;
+using Premortem.Contracts.Policies;
 using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Memory;
 using Premortem.Sidecar.Triggers;
@@ -12,6 +13,7 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
     internal static readonly TimeSpan LongestWhileCapturing = TimeSpan.FromMilliseconds(50);
 
     private readonly SamplingRate _rate = new();
+    private readonly RuntimeCeiling _ceiling = new();
 
     public string Key { get; } = key;
 
@@ -69,6 +71,7 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
             Incarnation = life.Identity.Incarnation;
             Engine.StartIncarnation();
             (Last, KillSeenAt, ToldTenth) = (null, null, 0);
+            _ceiling.Reset();
         }
         OomKillsBefore = ReadOomKills();
         DueAt = TimeSpan.Zero;
@@ -81,6 +84,7 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
             Memory?.Dispose();
         (Memory, CgroupId) = (memory, cgroupId);
         Engine.StartIncarnation();
+        _ceiling.Reset();
         (OomKillsBefore, ToldTenth, DueAt) = (ReadOomKills(), 0, TimeSpan.Zero);
     }
 
@@ -88,6 +92,16 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
     public void End() => (EndedStartTicks, Life) = (Life?.StartTicks, null);
 
     public long? ReadOomKills() => Memory is CgroupMemory cgroup ? cgroup.ReadOomKills() : null;
+
+    /// <summary>A reading with the ceiling that matters to this life.</summary>
+    /// <param name="givenBytes">A limit given by hand; null: none.</param>
+    public MemorySample SampleOf(DateTimeOffset at, TimeSpan elapsed, in MemoryReading reading, long? givenBytes)
+    {
+        var heap = Life?.Heap;
+        // Go's own limit is a soft one: nothing ends there.
+        var heapLimit = Life?.Identity.Runtime is { Kind: RuntimeKind.DotNet, HeapLimitBytes: { } bytes } ? bytes : (long?)null;
+        return new MemorySample(at, elapsed, reading, _ceiling.Of(reading, reading.Ceiling(givenBytes), heapLimit, heap)) { HeapAfterGcBytes = heap?.AfterCollectionBytes };
+    }
 
     /// <summary>Takes in one sample: what to do about it comes back.</summary>
     public IReadOnlyList<TriggerDecision> Judge(in MemorySample sample)

@@ -1,0 +1,59 @@
+using Premortem.Profiles.Heaps;
+
+namespace Premortem.Sidecar.Memory;
+
+/// <summary>
+/// The ceiling that matters to a .NET process: the lower of the container's limit and the point at which its heap meets its own limit,
+/// which is that limit plus what the process holds beside the heap. What it holds beside the heap is known whenever the runtime says what
+/// the heap takes; what grows in between is taken for heap as far as the next collection allows. No clock and no files.
+/// </summary>
+internal sealed class RuntimeCeiling
+{
+    /// <summary>A heap is refused memory before it is quite at its limit: it grows by regions of 4 MiB.</summary>
+    internal const long RegionBytes = 4L << 20;
+
+    private long _number;
+    private long? _besideBytes;
+    private long _atUse;
+    private long _budget;
+    private long? _previous;
+
+    /// <summary>Another process, or another life: nothing is known.</summary>
+    public void Reset() => (_number, _besideBytes, _previous) = (0, null, null);
+
+    /// <summary>The ceiling for a reading, in bytes of working set; null: there is none.</summary>
+    /// <param name="limitBytes">The container's limit, or one given by hand; null: none.</param>
+    /// <param name="heapLimitBytes">The heap's own; null: none, or none that ends the program.</param>
+    /// <param name="heap">What the runtime last said; null: nothing.</param>
+    public long? Of(in MemoryReading reading, long? limitBytes, long? heapLimitBytes, HeapState? heap)
+    {
+        var used = reading.UnreclaimableBytes;
+        if (heap is { Use: { } use } && heap.Number != _number)
+            Learn(used, use, heap.Number);
+        _previous = used;
+        if (heapLimitBytes is not { } heapLimit || heapLimit >= limitBytes)
+            return limitBytes;
+        var effective = Math.Max(heapLimit - RegionBytes, heapLimit / 2);
+        if (_besideBytes is { } beside)
+        {
+            // More than this cannot have been allocated without a collection, and a collection would have been told.
+            var notHeap = Math.Max(0, used - _atUse - _budget);
+            return Math.Min(limitBytes ?? long.MaxValue, effective + beside + notHeap);
+        }
+        // All of it may be heap, as long as it would fit in.
+        return used <= heapLimit || limitBytes is null ? effective : limitBytes;
+    }
+
+    /// <summary>
+    /// The runtime's word comes late, by a tenth of a second or so. Memory may have grown or shrunk meanwhile: the lower reading leaves
+    /// less beside the heap, and so the lower ceiling.
+    /// </summary>
+    private void Learn(long used, HeapUse use, long number)
+    {
+        _number = number;
+        _atUse = Math.Min(used, _previous ?? used);
+        _besideBytes = Math.Max(0, _atUse - use.CommittedBytes);
+        // Without a budget, everything that grows is heap.
+        _budget = use.BudgetBytes ?? long.MaxValue / 4;
+    }
+}
