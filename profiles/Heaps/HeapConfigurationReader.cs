@@ -6,22 +6,35 @@ namespace Premortem.Profiles.Heaps;
 public sealed class HeapConfigurationReader
 {
     private const string Rundown = "Microsoft-Windows-DotNETRuntimeRundown";
-    private const int SettingsEvent = 10;
-    private const uint Concurrent = 1, Server = 8;
+    private const int SettingsEvent = 10, RuntimeEvent = 187;
+    private const uint Concurrent = 0x1, Server = 0x1000;
+
+    private long? _limit;
+    private uint? _flags;
 
     /// <summary>Null: it has not come, and never comes from runtimes before .NET 5.</summary>
-    public HeapConfiguration? Configuration { get; private set; }
+    public HeapConfiguration? Configuration => _limit is { } limit && _flags is { } flags
+        ? new HeapConfiguration(limit > 0 ? limit : null, (flags & Server) != 0, (flags & Concurrent) != 0)
+        : null;
 
     public void OnEvent(in NettraceEvent item)
     {
-        if (item.Type.EventId != SettingsEvent || item.Type.Provider != Rundown)
+        if (item.Type.Provider != Rundown)
             return;
         var reader = new PayloadReader(item.Payload);
-        var limit = reader.Int64();
-        // The threshold of large objects, the memory that was configured, the least and the largest generation 0, the share that is high.
-        reader.Take(4 * 8 + 4);
-        var bits = reader.UInt32();
-        if (!reader.IsShort)
-            Configuration = new HeapConfiguration(limit > 0 ? limit : null, (bits & Server) != 0, (bits & Concurrent) != 0);
+        switch (item.Type.EventId)
+        {
+            case SettingsEvent:
+                // The limit stands first; of what follows, nothing says how the collector works.
+                var limit = reader.Int64();
+                _limit = reader.IsShort ? null : limit;
+                break;
+            case RuntimeEvent:
+                // The runtime's instance, its edition, and two versions of four numbers; then the flags that it was started with.
+                reader.Take(2 + 2 + 8 + 8);
+                var flags = reader.UInt32();
+                _flags = reader.IsShort ? null : flags;
+                break;
+        }
     }
 }

@@ -11,14 +11,23 @@ using Xunit;
 namespace Premortem.Integration.Tests.Targets;
 
 /// <summary>Runtimes are found, reached and understood, and what stands in the way is said.</summary>
-public sealed class DotNetTargetTests : IDisposable
+public sealed class DotNetTargetTests : IAsyncDisposable
 {
     private static readonly Dictionary<string, string?> s_noDiagnostics = new() { ["DOTNET_EnableDiagnostics"] = "0" };
 
     private readonly ProcFs _proc = new();
     private readonly TemporaryFolder _folder = new();
+    private readonly List<(TargetLife Life, Task Following)> _following = [];
 
-    public void Dispose() => _folder.Dispose();
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var (life, following) in _following)
+        {
+            life.Replace();
+            await following.WaitAsync(TimeSpan.FromSeconds(30));
+        }
+        _folder.Dispose();
+    }
 
     [Fact]
     public async Task A_runtime_is_reached_through_its_default_socket()
@@ -130,6 +139,42 @@ public sealed class DotNetTargetTests : IDisposable
     }
 
     [Fact]
+    public async Task The_runtimes_own_word_on_its_collector_goes_before_its_surroundings()
+    {
+        using var cgroup = MemoryCgroup.Create(256L << 20);
+        await using var target = await DotNetLeak.StartAsync(
+            cgroup.Path,
+            environment: new Dictionary<string, string?> { ["DOTNET_gcServer"] = "1", ["DOTNET_gcConcurrent"] = "0", ["DOTNET_GCHeapCount"] = "2" },
+            flags: ["-kind", "none"]);
+        // Since the limit was raised, three quarters of it are no longer what the runtime keeps to.
+        cgroup.SetLimit(512L << 20);
+        var (life, _) = await FollowAsync(target.Process.Id, 512L << 20);
+        using (life)
+            Assert.Equal(("Server", 192L << 20), (life.Identity.Runtime!.GcMode, life.Identity.Runtime.HeapLimitBytes));
+    }
+
+    [Fact]
+    public async Task The_heap_is_known_at_once_and_after_each_collection()
+    {
+        await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "hold", "-size", "100"]);
+        await target.Process.WaitForLineAsync("done growing");
+        var (life, _) = await FollowAsync(target.Process.Id);
+        using (life)
+        {
+            Assert.InRange(life.Heap!.Use!.CommittedBytes, 90L << 20, 300L << 20);
+            Assert.Null(life.Heap.LastCollection);
+        }
+        await using var busy = await DotNetLeak.StartAsync(flags: ["-kind", "churn", "-rate", "200", "-size", "60"]);
+        (life, _) = await FollowAsync(busy.Process.Id);
+        using (life)
+        {
+            var heap = await Eventually.Holds(() => life.Heap, heap => heap?.Collections >= 3, "three collections", TimeSpan.FromSeconds(60));
+            Assert.InRange(heap!.LastCollection!.HeapBytes, 1, heap.Use!.CommittedBytes);
+            Assert.InRange(heap.Use.BudgetBytes!.Value, 1, 4L << 30);
+        }
+    }
+
+    [Fact]
     public async Task A_session_streams_until_it_is_stopped()
     {
         await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "churn", "-rate", "100", "-size", "20"]);
@@ -179,12 +224,13 @@ public sealed class DotNetTargetTests : IDisposable
             return new NoSource(client);
         });
 
-    private async Task<(TargetLife Life, IReadOnlyList<DiagnosticsClient> Sources)> FollowAsync(int pid)
+    private async Task<(TargetLife Life, IReadOnlyList<DiagnosticsClient> Sources)> FollowAsync(int pid, long? limitBytes = null)
     {
         var sources = new List<DiagnosticsClient>();
         var life = Life(pid);
-        using var probe = Probe(RuntimeKind.Auto, sources);
-        await probe.FollowAsync(life, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30));
+        life.ContainerLimitBytes = limitBytes;
+        _following.Add((life, Probe(RuntimeKind.Auto, sources).FollowAsync(life, CancellationToken.None)));
+        await Eventually.Holds(() => (life.Source, life.Problem), found => found.Source is not null, "a source of captures", TimeSpan.FromSeconds(30));
         return (life, sources);
     }
 

@@ -1,0 +1,115 @@
+using Premortem.Profiles.Heaps;
+using Premortem.Sidecar.Memory;
+using Xunit;
+
+namespace Premortem.Sidecar.Tests.Memory;
+
+public sealed class RuntimeCeilingTests
+{
+    private const long MiB = 1 << 20;
+    private const long Limit = 256 * MiB;
+    private const long HeapLimit = 192 * MiB;
+    private const long Effective = HeapLimit - RuntimeCeiling.RegionBytes;
+
+    private readonly RuntimeCeiling _ceiling = new();
+    private long _number;
+
+    [Fact]
+    public void Without_a_heap_limit_it_is_the_containers_limit()
+    {
+        Assert.Equal(Limit, _ceiling.Of(Reading(100), Limit, null, Said(50, 10)));
+        Assert.Null(_ceiling.Of(Reading(100), null, null, null));
+    }
+
+    [Fact]
+    public void A_heap_limit_at_or_above_the_containers_limit_changes_nothing() =>
+        Assert.Equal(Limit, _ceiling.Of(Reading(100), Limit, Limit, Said(50, 10)));
+
+    [Fact]
+    public void Without_a_word_of_the_runtime_all_of_it_may_be_heap() =>
+        Assert.Equal(Effective, _ceiling.Of(Reading(100), Limit, HeapLimit, null));
+
+    [Fact]
+    public void What_would_not_fit_into_the_heap_is_not_all_heap() =>
+        Assert.Equal(Limit, _ceiling.Of(Reading(193), Limit, HeapLimit, null));
+
+    [Fact]
+    public void What_is_beside_the_heap_comes_on_top_of_its_limit() =>
+        Assert.Equal(Effective + (30 * MiB), _ceiling.Of(Reading(80), Limit, HeapLimit, Said(50, 10)));
+
+    [Fact]
+    public void Without_a_containers_limit_the_heaps_own_is_still_a_ceiling()
+    {
+        Assert.Equal(Effective, _ceiling.Of(Reading(80), null, HeapLimit, null));
+        Assert.Equal(Effective + (30 * MiB), _ceiling.Of(Reading(80), null, HeapLimit, Said(50, 10)));
+    }
+
+    [Fact]
+    public void A_native_leak_is_measured_against_the_containers_limit()
+    {
+        var said = Said(20, 8);
+        _ceiling.Of(Reading(50), Limit, HeapLimit, said);
+        // No collection is told of any more: what exceeds the budget is none of the heap.
+        Assert.Equal(Effective + (30 * MiB), _ceiling.Of(Reading(58), Limit, HeapLimit, said));
+        Assert.Equal(Effective + (40 * MiB), _ceiling.Of(Reading(68), Limit, HeapLimit, said));
+        Assert.Equal(Limit, _ceiling.Of(Reading(230), Limit, HeapLimit, said));
+    }
+
+    [Fact]
+    public void A_managed_leak_is_measured_against_the_heaps_limit_up_to_its_end()
+    {
+        var beside = 30;
+        for (var heap = 10; heap <= 188; heap += 2)
+        {
+            var ceiling = _ceiling.Of(Reading(heap + beside), Limit, HeapLimit, Said(heap, 4));
+            // The word may be of any moment since the reading before.
+            Assert.InRange(ceiling!.Value, Effective + ((beside - 2) * MiB), Effective + (beside * MiB));
+            Assert.Equal(heap >= 186, (heap + beside) * MiB >= ceiling);
+        }
+    }
+
+    [Fact]
+    public void Without_a_budget_all_growth_is_heap()
+    {
+        var said = Said(20, null);
+        _ceiling.Of(Reading(50), Limit, HeapLimit, said);
+        Assert.Equal(Effective + (30 * MiB), _ceiling.Of(Reading(200), Limit, HeapLimit, said));
+    }
+
+    [Fact]
+    public void Memory_that_grew_before_the_runtimes_word_arrived_is_not_taken_for_native()
+    {
+        _ceiling.Of(Reading(60), Limit, HeapLimit, null);
+        // The word is of when 60 were used; now it is 90.
+        Assert.Equal(Effective + (10 * MiB), _ceiling.Of(Reading(90), Limit, HeapLimit, Said(50, 40)));
+    }
+
+    [Fact]
+    public void A_heap_that_has_more_than_is_in_memory_leaves_nothing_beside_it() =>
+        Assert.Equal(Effective, _ceiling.Of(Reading(40), Limit, HeapLimit, Said(50, 10)));
+
+    [Fact]
+    public void Another_life_begins_without_knowledge()
+    {
+        _ceiling.Of(Reading(80), Limit, HeapLimit, Said(50, 10));
+        _ceiling.Reset();
+        Assert.Equal(Effective, _ceiling.Of(Reading(80), Limit, HeapLimit, null));
+    }
+
+    [Fact]
+    public void It_is_never_above_the_containers_limit_nor_below_half_of_the_heaps()
+    {
+        var random = new Random(1);
+        for (var round = 0; round < 10_000; round++)
+        {
+            var heap = random.Next(3) == 0 ? null : Said(random.Next(400), random.Next(2) == 0 ? null : random.Next(400));
+            var ceiling = _ceiling.Of(Reading(random.Next(400)), Limit, HeapLimit, heap);
+            Assert.InRange(ceiling!.Value, HeapLimit / 2, Limit);
+        }
+    }
+
+    private static MemoryReading Reading(long mebibytes) => new(mebibytes * MiB, 0, 0, Limit, 0);
+
+    private HeapState Said(long committed, long? budget) =>
+        new(++_number, new HeapUse { At = DateTimeOffset.UnixEpoch, CommittedBytes = committed * MiB, BudgetBytes = budget * MiB }, null, 0);
+}
