@@ -205,14 +205,15 @@ internal sealed class CaptureSession(
         SpoolRoomBytes = Math.Min(Bounds().MaxBytes, around.Policy.Spec.Limits.SpoolBytes - around.Spool.UsedBytes),
         Measured = around.Costs.Now,
         IsBeside = isBeside,
-        // What a .NET runtime tells of itself belongs here: HeapBytes, WhyNoDump and DumpDiskBytes.
+        HeapBytes = life.Heap?.Use?.CommittedBytes,
+        // What a .NET runtime tells of itself belongs here: WhyNoDump and DumpDiskBytes.
         WhyNoDump = new Obstacle(Reasons.NotSupportedByRuntime, "no place is known where the runtime could write a dump"),
     };
 
     private Obstacle WhyNoProfiles() => life.Problem is { } problem
         ? new Obstacle(problem.Reason, problem.Detail)
         : life.Identity.Runtime is null
-            ? new Obstacle(Reasons.NotSupportedByRuntime, "the process is no Go program that can be recognised")
+            ? new Obstacle(Reasons.NotSupportedByRuntime, "the process is neither a Go nor a .NET program that can be recognised")
             : new Obstacle(Reasons.EndpointNotFound, "its profiles have not been found yet");
 
     private async Task CaptureAsync(SpooledCapture capture, PlannedCapture step)

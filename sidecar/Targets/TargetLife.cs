@@ -13,7 +13,7 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile TargetIdentity _identity = identity;
     private volatile ICaptureSource? _source;
-    private volatile ProfilesMissing? _problem;
+    private volatile Obstacle? _problem;
     private volatile HeapMonitor? _heap;
     private volatile bool _isReplaced;
     private long _containerLimit;
@@ -30,7 +30,7 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
     public ICaptureSource? Source => _source;
 
     /// <summary>Why there is no <see cref="Source"/>, as far as the search has come.</summary>
-    public ProfilesMissing? Problem => _problem;
+    public Obstacle? Problem => _problem;
 
     /// <summary>The container's limit when this was last looked at; null: none.</summary>
     public long? ContainerLimitBytes
@@ -53,7 +53,7 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
 
     public void Use(ICaptureSource source) => _source = source;
 
-    public void Miss(ProfilesMissing problem) => _problem = problem;
+    public void Miss(Obstacle problem) => _problem = problem;
 
     public void Listen(HeapMonitor heap) => _heap = heap;
 

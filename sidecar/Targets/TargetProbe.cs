@@ -77,7 +77,7 @@ internal sealed class TargetProbe(
             await life.ListenAsync(ct);
     }
 
-    private async Task<ProfilesMissing?> UsePprofAsync(TargetLife life, CancellationToken ct)
+    private async Task<Obstacle?> UsePprofAsync(TargetLife life, CancellationToken ct)
     {
         // A port that the policy names is asked even of a program that cannot be recognised: its executable may be unreadable.
         if (life.Identity.Runtime is null && spec.Go.Port is null && spec.Runtime != RuntimeKind.Go)
@@ -92,20 +92,20 @@ internal sealed class TargetProbe(
                 Log.EndpointFound(log, life.Identity.Container, found.Endpoint.ToString());
                 return null;
             case PprofSearch.NotFound missing:
-                return new ProfilesMissing(missing.Reason, missing.Detail);
+                return new Obstacle(missing.Reason, missing.Detail);
             default:
                 throw new System.Diagnostics.UnreachableException();
         }
     }
 
     /// <summary>Asks the runtime who it is. What answers, and answers right, is where captures come from.</summary>
-    private async Task<ProfilesMissing?> UseDiagnosticsAsync(TargetLife life, CancellationToken ct)
+    private async Task<Obstacle?> UseDiagnosticsAsync(TargetLife life, CancellationToken ct)
     {
         if (DotNetProcess.TryFind(proc, life.Process.Pid, port) is not { } dotNet)
             return NotRecognised(life);
         var search = dotNet.FindEndpoint(port);
         if (search is DiagnosticsSearch.NotFound missing)
-            return new ProfilesMissing(missing.Reason, missing.Detail);
+            return new Obstacle(missing.Reason, missing.Detail);
         var endpoint = ((DiagnosticsSearch.Found)search).Endpoint;
         try
         {
@@ -113,7 +113,7 @@ internal sealed class TargetProbe(
             var client = new DiagnosticsClient(endpoint, time);
             var info = await client.ReadProcessInfoAsync(ct);
             if (info.Pid != (ulong)dotNet.OwnPid)
-                return new ProfilesMissing(Reasons.InvalidContent, $"{client.Address} answers for process {info.Pid}, and not for {dotNet.OwnPid}");
+                return new Obstacle(Reasons.InvalidContent, $"{client.Address} answers for process {info.Pid}, and not for {dotNet.OwnPid}");
             var heap = new HeapMonitor(client, time);
             life.Listen(heap);
             var known = life.Identity.Runtime ?? new RuntimeIdentity(RuntimeKind.DotNet, null);
@@ -126,7 +126,7 @@ internal sealed class TargetProbe(
         }
         catch (DiagnosticsException e)
         {
-            return new ProfilesMissing(e.Reason, e.Message);
+            return new Obstacle(e.Reason, e.Message);
         }
     }
 
@@ -149,9 +149,9 @@ internal sealed class TargetProbe(
         return runtime with { GcMode = settings.Mode, HeapLimitBytes = settings.HeapLimitBytes, HeapLimitSource = settings.HeapLimitSource };
     }
 
-    private ProfilesMissing NotRecognised(TargetLife life) => life.Identity.Executable is not { } executable
-        ? new ProfilesMissing(Reasons.NotSupportedByRuntime, "its executable cannot be read: run the sidecar as the target's user")
-        : new ProfilesMissing(Reasons.NotSupportedByRuntime, spec.Runtime switch
+    private Obstacle NotRecognised(TargetLife life) => life.Identity.Executable is not { } executable
+        ? new Obstacle(Reasons.NotSupportedByRuntime, "its executable cannot be read: run the sidecar as the target's user")
+        : new Obstacle(Reasons.NotSupportedByRuntime, spec.Runtime switch
         {
             RuntimeKind.DotNet => $"{executable} maps no .NET runtime and has no diagnostics socket",
             RuntimeKind.Go => $"{executable} holds no Go build info, so it is no Go program",

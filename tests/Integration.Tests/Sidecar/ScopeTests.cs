@@ -90,7 +90,7 @@ public sealed class ScopeTests
         Assert.Equal(CaptureOutcome.OOMKilled, capture.Record.Outcome);
         Assert.True(capture.Artifact("Heap").IsComplete, capture.Artifact("Heap").Error);
         // Said once of the shell before the child came; nobody goes on looking for profiles in a shell that is not the main process.
-        Assert.Single(sidecar.Events(203), line => line["Detail"].Contains("no Go program", StringComparison.Ordinal));
+        Assert.Single(sidecar.Events(203), line => line["Detail"].Contains("neither a Go nor a .NET program", StringComparison.Ordinal));
         Assert.Equal(0, await sidecar.StopAsync());
     }
 
