@@ -71,7 +71,7 @@ internal sealed class Pipeline : IDisposable
         (_options, _spool, _history, _uploader, _loggers, _time) = (options, spool, history, uploader, loggers, time);
         _log = loggers.CreateLogger<Pipeline>();
         _finder = new TargetFinder(_proc, options.Scope, options.Policy.Spec.Containers, time);
-        _probe = new TargetProbe(_proc, options.Policy.Spec, time, loggers.CreateLogger<TargetProbe>(), options.DiagnosticPort);
+        _probe = new TargetProbe(_proc, options.Policy.Spec, time, loggers.CreateLogger<TargetProbe>(), options.DiagnosticPort, options.Dumps);
         _follower = new TargetFollower(_proc, _probe, options, time, loggers.CreateLogger<TargetFollower>());
         _own = new OwnCgroup(_proc, time);
         _records = new RecordWriter(options.Policy.Spec, _own.ReadRoom, time, loggers.CreateLogger<RecordWriter>());
@@ -363,7 +363,7 @@ internal sealed class Pipeline : IDisposable
         else
         {
             var around = new CaptureSession.Surroundings(
-                _options.Policy, _spool, _uploader, watch.Timeline, _records, watch.Costs, _proc, _options.MemoryLimitBytes, _time, _loggers.CreateLogger<CaptureSession>(), _stopping.Token, _stopCaptures.Token);
+                _options.Policy, _spool, _uploader, watch.Timeline, _records, watch.Costs, _proc, _options.MemoryLimitBytes, _options.Dumps, _time, _loggers.CreateLogger<CaptureSession>(), _stopping.Token, _stopCaptures.Token);
             _recorder?.MakeWay(life);
             var session = new CaptureSession(
                 around, life, fired, watch.MemoryNow(), watch.Engine.TimeToCeiling, underWay.Count > 0, _recorder?.Of(watch, life) ?? []);

@@ -1,4 +1,5 @@
 using Premortem.Contracts.Policies;
+using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Diagnostics;
 using Premortem.Sidecar.Targets;
 
@@ -16,4 +17,7 @@ internal sealed record PipelineOptions(
 {
     /// <summary>Where .NET runtimes dial in; null: nowhere.</summary>
     public DiagnosticPortListener? DiagnosticPort { get; init; }
+
+    /// <summary>A volume that the targets see too, where .NET runtimes can write dumps; null: none.</summary>
+    public DumpFolder? Dumps { get; init; }
 }

@@ -63,6 +63,14 @@ internal sealed record CaptureConditions
         return ofLimit < availableBytes ? ofLimit : availableBytes ?? ofLimit;
     }
 
+    /// <summary>With what is known of where a runtime can write a dump.</summary>
+    public CaptureConditions With(DumpFolderSearch dumps) => dumps switch
+    {
+        DumpFolderSearch.Found found => this with { WhyNoDump = null, DumpDiskBytes = found.Folder.FreeBytes },
+        DumpFolderSearch.NotFound none => this with { WhyNoDump = none.Why, DumpDiskBytes = null },
+        _ => throw new System.Diagnostics.UnreachableException(),
+    };
+
     /// <summary>What one capture may take of the headroom. One runs after another, so that each may take all of it; two at once share.</summary>
     public double ShareOfHeadroom => IsBeside ? CapturePlanner.ShareOfHeadroom / 2 : CapturePlanner.ShareOfHeadroom;
 

@@ -34,10 +34,12 @@ internal sealed class CaptureSession(
     private readonly List<FiredTrigger> _alsoFired = [];
     private readonly TaskCompletionSource _captured = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _hasInstant;
+    private DumpFolderSearch? _dumps;
 
     /// <summary>What every session works with.</summary>
     /// <param name="Costs">What captures have cost this target, through all its lives.</param>
     /// <param name="MemoryLimitBytes">A limit that was given by hand.</param>
+    /// <param name="Dumps">A volume that the targets see too, where runtimes can write dumps; null: none.</param>
     /// <param name="StopCaptures">Cancelled when the sidecar has to end and no capture may go on.</param>
     /// <param name="Stopping">Cancelled when the sidecar was asked to end: outcomes are no longer awaited.</param>
     internal sealed record Surroundings(
@@ -49,6 +51,7 @@ internal sealed class CaptureSession(
         CaptureCosts Costs,
         ProcFs Proc,
         long? MemoryLimitBytes,
+        DumpFolder? Dumps,
         TimeProvider Time,
         ILogger<CaptureSession> Log,
         CancellationToken Stopping,
@@ -191,24 +194,26 @@ internal sealed class CaptureSession(
     }
 
     /// <summary>What the plan is made for, as far as it is known now.</summary>
-    private CaptureConditions Conditions() => new()
+    private CaptureConditions Conditions()
     {
-        Runtime = life.Identity.Runtime?.Kind,
-        RuntimeVersion = life.Identity.Runtime?.Version,
-        HasEnded = life.HasEnded,
-        WhyNoProfiles = life.Source is null ? WhyNoProfiles() : null,
-        TimeLeft = timeLeft,
-        // A sample of a former life says nothing about this one.
-        HeadroomBytes = CaptureConditions.Headroom(
-            around.Timeline.Last is { } last && last.Elapsed >= life.BeganAt ? last.Reading : null, around.MemoryLimitBytes, around.Proc.AvailableBytes()),
-        ResidentBytes = around.Proc.Stat(life.Process.Pid)?.ResidentBytes,
-        SpoolRoomBytes = Math.Min(Bounds().MaxBytes, around.Policy.Spec.Limits.SpoolBytes - around.Spool.UsedBytes),
-        Measured = around.Costs.Now,
-        IsBeside = isBeside,
-        HeapBytes = life.Heap?.Use?.CommittedBytes,
-        // What a .NET runtime tells of itself belongs here: WhyNoDump and DumpDiskBytes.
-        WhyNoDump = new Obstacle(Reasons.NotSupportedByRuntime, "no place is known where the runtime could write a dump"),
-    };
+        var now = new CaptureConditions
+        {
+            Runtime = life.Identity.Runtime?.Kind,
+            RuntimeVersion = life.Identity.Runtime?.Version,
+            HasEnded = life.HasEnded,
+            WhyNoProfiles = life.Source is null ? WhyNoProfiles() : null,
+            TimeLeft = timeLeft,
+            // A sample of a former life says nothing about this one.
+            HeadroomBytes = CaptureConditions.Headroom(
+                around.Timeline.Last is { } last && last.Elapsed >= life.BeganAt ? last.Reading : null, around.MemoryLimitBytes, around.Proc.AvailableBytes()),
+            ResidentBytes = around.Proc.Stat(life.Process.Pid)?.ResidentBytes,
+            SpoolRoomBytes = Math.Min(Bounds().MaxBytes, around.Policy.Spec.Limits.SpoolBytes - around.Spool.UsedBytes),
+            Measured = around.Costs.Now,
+            IsBeside = isBeside,
+            HeapBytes = life.Heap?.Use?.CommittedBytes,
+        };
+        return now.Runtime == RuntimeKind.DotNet ? now.With(_dumps ??= DumpFolder.Find(around.Proc, life.Process.Pid, around.Dumps)) : now;
+    }
 
     private Obstacle WhyNoProfiles() => life.Problem is { } problem
         ? new Obstacle(problem.Reason, problem.Detail)

@@ -12,6 +12,14 @@ internal sealed record DumpFolder(string OfTarget, string FromHere)
 
     private static readonly string[] OwnFolders = ["/tmp", "/var/tmp"];
 
+    /// <summary>Reads <c>DIR</c> or <c>DIR:TARGET-DIR</c>; null: it is neither.</summary>
+    public static DumpFolder? TryParse(string text) => text.Split(':') switch
+    {
+        [['/', ..] here] => new DumpFolder(here, here),
+        [['/', ..] here, ['/', ..] ofTarget] => new DumpFolder(ofTarget, here),
+        _ => null,
+    };
+
     /// <summary>What the disk has left now.</summary>
     public long FreeBytes => new DriveInfo(FromHere).AvailableFreeSpace;
 

@@ -14,7 +14,7 @@ using Premortem.Sidecar.Uploads;
 namespace Premortem.Sidecar.Hosting;
 
 /// <summary><c>premortem-sidecar run</c>: puts the parts together, and takes them apart again.</summary>
-internal sealed class RunCommand(string policyFile, TargetScope scope, string spoolDirectory, long? memoryLimitBytes, TimeSpan gracePeriod, string? diagnosticPort = null)
+internal sealed class RunCommand(string policyFile, TargetScope scope, string spoolDirectory, long? memoryLimitBytes, TimeSpan gracePeriod, string? diagnosticPort = null, DumpFolder? dumps = null)
 {
     /// <summary>SIGUSR1, which .NET has no name for; raw numbers are allowed.</summary>
     private const PosixSignal CaptureSignal = (PosixSignal)10;
@@ -63,7 +63,7 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
         using (port)
         {
             using var uploader = new Uploader(spool, store, _time, loggers.CreateLogger<Uploader>());
-            var options = new PipelineOptions(policy, scope, SidecarIdentity.FromEnvironment(policy.Namespace), memoryLimitBytes, gracePeriod) { DiagnosticPort = port };
+            var options = new PipelineOptions(policy, scope, SidecarIdentity.FromEnvironment(policy.Namespace), memoryLimitBytes, gracePeriod) { DiagnosticPort = port, Dumps = dumps };
             var history = new HistoryFile(Path.Combine(spoolDirectory, "triggers.json"));
             using var pipeline = new Pipeline(options, spool, history, uploader, loggers, _time);
             using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
@@ -155,8 +155,9 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
             HeadroomBytes = CaptureConditions.Headroom(isReadable ? reading : null, memoryLimitBytes, proc.AvailableBytes()),
             ResidentBytes = main is { } process ? proc.Stat(process.Pid)?.ResidentBytes : null,
             SpoolRoomBytes = policy.Spec.Limits.SpoolBytes / 2,
-            WhyNoDump = new Obstacle(Reasons.NotSupportedByRuntime, "no place is known where the runtime could write a dump"),
         };
+        if (main is { Runtime.Kind: RuntimeKind.DotNet, Pid: var dotNet })
+            now = now.With(DumpFolder.Find(proc, dotNet, dumps));
         foreach (var step in CapturePlanner.Plan(policy.Spec.Captures, now))
             await output.WriteLineAsync($"  capture  {PlanText.Step(step)}");
     }

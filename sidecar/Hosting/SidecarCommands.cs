@@ -3,6 +3,7 @@ using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using Premortem.Contracts;
+using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Targets;
 using Serilog.Events;
 
@@ -61,16 +62,22 @@ internal static class SidecarCommands
             Description = "Make this socket, for .NET runtimes to dial: DOTNET_DiagnosticPorts=FILE,connect,nosuspend",
             HelpName = "FILE",
         };
+        var dumps = new Option<string?>("--dump-directory")
+        {
+            Description = "A folder on a disk that .NET targets can write dumps to, with their own path of it where that is another",
+            HelpName = "DIR[:TARGET-DIR]",
+        };
         var dryRun = new Option<bool>("--dry-run") { Description = "Say what is found, what would be done and why, and end" };
         var format = new Option<LogFormat>("--log-format") { Description = "Auto: text at a terminal, JSON elsewhere", DefaultValueFactory = _ => LogFormat.Auto };
         var level = new Option<LogEventLevel>("--log-level") { Description = "The least level that is logged", DefaultValueFactory = _ => LogEventLevel.Information };
         pid.Validators.Add(result => Check(result, result.Tokens is not [var token] || (int.TryParse(token.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0), "--pid has to be a process id"));
         limit.Validators.Add(result => Check(result, result.GetValueOrDefault<string?>() is null || Quantity.TryParse(result.GetValueOrDefault<string>()!, out _), "--memory-limit has to be a quantity like 256Mi"));
+        dumps.Validators.Add(result => Check(result, result.GetValueOrDefault<string?>() is not { } text || DumpFolder.TryParse(text) is not null, "--dump-directory has to be an absolute path, or two of them: DIR:TARGET-DIR"));
         grace.Validators.Add(result => Check(result, Durations.TryParse(result.GetValueOrDefault<string>() ?? "", out _), "--grace-period has to be a duration like 25s"));
 
         var run = new Command("run", "Watch, capture and store")
         {
-            policy, pid, cgroup, pod, spool, limit, grace, port, dryRun, format, level,
+            policy, pid, cgroup, pod, spool, limit, grace, port, dumps, dryRun, format, level,
         };
         run.Validators.Add(result =>
         {
@@ -85,7 +92,7 @@ internal static class SidecarCommands
             TargetScope scope = parsed.GetValue(pid) is { } number ? new TargetScope.Process(number)
                 : parsed.GetValue(cgroup) is { } directory ? new TargetScope.Cgroup(Path.GetFullPath(directory))
                 : new TargetScope.Pod();
-            var command = new RunCommand(parsed.GetValue(policy)!, scope, parsed.GetValue(spool) ?? DefaultSpool(), limitBytes, gracePeriod, parsed.GetValue(port));
+            var command = new RunCommand(parsed.GetValue(policy)!, scope, parsed.GetValue(spool) ?? DefaultSpool(), limitBytes, gracePeriod, parsed.GetValue(port), parsed.GetValue(dumps) is { } folder ? DumpFolder.TryParse(folder) : null);
             using var loggers = Logging.Create(parsed.GetValue(format), parsed.GetValue(level));
             return parsed.GetValue(dryRun) ? await command.ExplainAsync() : await command.RunAsync(loggers);
         });

@@ -10,14 +10,14 @@ namespace Premortem.Sidecar.Targets;
 
 /// <summary>Learns what a process is and where its profiles are, and goes on asking until it knows or the process is gone.</summary>
 /// <param name="port">Where .NET runtimes dial in; null: nowhere.</param>
-/// <param name="dotNetSource">Makes the captures of a .NET runtime that answers; null: nothing is captured of it but its process.</param>
+/// <param name="dumps">A volume that targets see too, where their runtimes can write dumps; null: each has to have a place of its own.</param>
 internal sealed class TargetProbe(
     ProcFs proc,
     ProfilePolicySpec spec,
     TimeProvider time,
     ILogger<TargetProbe> log,
     DiagnosticPortListener? port = null,
-    Func<DiagnosticsClient, TargetLife, ICaptureSource>? dotNetSource = null) : IDisposable
+    DumpFolder? dumps = null) : IDisposable
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(15);
@@ -86,7 +86,7 @@ internal sealed class TargetProbe(
         {
             case PprofSearch.Found found:
                 // The life owns the client from here on.
-                var client = new PprofClient(found.Endpoint, () => !life.HasEnded && proc.Stat(life.Process.Pid) is { State: not ('Z' or 'X') }, time);
+                var client = new PprofClient(found.Endpoint, () => IsAlive(life), time);
                 life.Use(client);
                 await client.WarmAsync(ct);
                 Log.EndpointFound(log, life.Identity.Container, found.Endpoint.ToString());
@@ -119,8 +119,8 @@ internal sealed class TargetProbe(
             var known = life.Identity.Runtime ?? new RuntimeIdentity(RuntimeKind.DotNet, null);
             var told = Told(known with { Version = info.Version ?? known.Version, MainModule = info.Assembly ?? known.MainModule }, await heap.GreetAsync(ct));
             life.Learn(life.Identity.Executable, told);
-            if (dotNetSource is not null)
-                life.Use(dotNetSource(new DiagnosticsClient(endpoint, time), life));
+            var pid = life.Process.Pid;
+            life.Use(new DotNetSource(new DiagnosticsClient(endpoint, time), () => DumpFolder.Find(proc, pid, dumps), () => proc.Stat(pid)?.ResidentBytes, () => IsAlive(life), time));
             Log.DiagnosticsFound(log, life.Identity.Container, client.Address, told.Version, told.MainModule, told.GcMode, told.HeapLimitBytes is { } limit ? Quantity.ForPeople(limit) : "none");
             return null;
         }
@@ -129,6 +129,8 @@ internal sealed class TargetProbe(
             return new Obstacle(e.Reason, e.Message);
         }
     }
+
+    private bool IsAlive(TargetLife life) => !life.HasEnded && proc.Stat(life.Process.Pid) is { State: not ('Z' or 'X') };
 
     /// <summary>The runtime's own word on its garbage collector goes before what its surroundings say.</summary>
     private static RuntimeIdentity Told(RuntimeIdentity known, HeapConfiguration? configuration) => configuration is null ? known : known with
