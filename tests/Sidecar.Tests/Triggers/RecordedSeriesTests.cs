@@ -14,6 +14,7 @@ public sealed class RecordedSeriesTests
     [InlineData("go-hold.csv", false)]
     [InlineData("go-sawtooth.csv", false)]
     [InlineData("go-pagecache.csv", false)]
+    [InlineData("dotnet-churn.csv", false)]
     public void The_leak_is_found_and_nothing_else(string file, bool leaks)
     {
         foreach (var minutes in new[] { 1, 2, 3, 4 })
