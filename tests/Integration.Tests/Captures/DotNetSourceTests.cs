@@ -153,9 +153,10 @@ public sealed class DotNetSourceTests
         Assert.Empty(Dumps(folder));
         Unpack(folder.File("heap.dmp.gz"), folder.File("heap.dmp"));
         using var dump = DataTarget.LoadDump(folder.File("heap.dmp"));
-        // The runtime that the service runs on has what reads its memory beside it, as has this one, which is the same.
+        // What reads the memory of a runtime stands beside it; the service runs on the same as this test. A dump with heap does not hold
+        // the version of the library, so that it cannot be compared.
         var access = Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, "libmscordaccore.so");
-        var orders = dump.ClrVersions.Single().CreateRuntime(access).Heap.EnumerateObjects().Count(item => item.Type?.Name == Order);
+        var orders = dump.ClrVersions.Single().CreateRuntime(access, ignoreMismatch: true).Heap.EnumerateObjects().Count(item => item.Type?.Name == Order);
         Assert.InRange(orders, 20_000, 100_000);
     }
 
