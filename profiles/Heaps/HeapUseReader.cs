@@ -25,9 +25,12 @@ public sealed class HeapUseReader(Action<HeapUse> onUse)
 
     private long? _committed;
     private long? _budget;
-    private long _countedCommitted;
+    private Size? _counted;
+    private long? _countedCommitted;
     private long? _countedBudget;
     private long? _lastBudget;
+
+    private sealed record Size(DateTimeOffset At, long Bytes);
 
     public void OnEvent(in NettraceEvent item)
     {
@@ -106,13 +109,36 @@ public sealed class HeapUseReader(Action<HeapUse> onUse)
                 _countedCommitted = bytes;
                 break;
             case "gen-0-gc-budget":
-                _countedBudget = Math.Max(bytes + LargeObjectBudget, _lastBudget ?? 0);
+                _countedBudget = Add(bytes, LargeObjectBudget);
                 break;
             case "gc-heap-size":
-                // What is committed is as it was after the last collection; what was allocated since is in the size.
-                onUse(new HeapUse { At = item.Stream.TimeOf(item.Timestamp), CommittedBytes = Math.Max(_countedCommitted, bytes), BudgetBytes = _countedBudget });
+                // Runtimes before .NET 8 do not count all three.
+                if (_counted is not null)
+                    OnCounted();
+                _counted = new Size(item.Stream.TimeOf(item.Timestamp), bytes);
                 break;
+            default:
+                return;
         }
+        if (_countedCommitted is not null && _countedBudget is not null)
+            OnCounted();
+    }
+
+    /// <summary>
+    /// The counters of one round come in an order that nobody promises. What is committed is as it was after the last collection; what was
+    /// allocated since is in the size.
+    /// </summary>
+    private void OnCounted()
+    {
+        if (_counted is not { } counted)
+            return;
+        _counted = null;
+        onUse(new HeapUse
+        {
+            At = counted.At,
+            CommittedBytes = Math.Max(counted.Bytes, _countedCommitted ?? 0),
+            BudgetBytes = _countedBudget is { } budget ? Math.Max(budget, _lastBudget ?? 0) : null,
+        });
     }
 
     /// <summary>A hostile stream may say anything.</summary>
