@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
-using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Diagnostics;
 using Premortem.Sidecar.Targets;
 using Premortem.Testing;
@@ -33,7 +32,7 @@ public sealed class DotNetTargetTests : IAsyncDisposable
     public async Task A_runtime_is_reached_through_its_default_socket()
     {
         await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "none"]);
-        var (life, sources) = await FollowAsync(target.Process.Id);
+        var life = await FollowAsync(target.Process.Id);
         using (life)
         {
             var runtime = life.Identity.Runtime!;
@@ -41,7 +40,7 @@ public sealed class DotNetTargetTests : IAsyncDisposable
             Assert.StartsWith($"{Environment.Version.Major}.", runtime.Version, StringComparison.Ordinal);
             Assert.Equal("Workstation, concurrent", runtime.GcMode);
             Assert.Null(runtime.HeapLimitBytes);
-            Assert.Contains("-socket", Assert.Single(sources).Address, StringComparison.Ordinal);
+            Assert.Contains("-socket", life.Source!.Address, StringComparison.Ordinal);
         }
     }
 
@@ -49,9 +48,9 @@ public sealed class DotNetTargetTests : IAsyncDisposable
     public async Task A_runtime_that_keeps_its_temporary_files_elsewhere_is_reached()
     {
         await using var target = await DotNetLeak.StartAsync(environment: new Dictionary<string, string?> { ["TMPDIR"] = _folder.Path }, flags: ["-kind", "none"]);
-        var (life, sources) = await FollowAsync(target.Process.Id);
+        var life = await FollowAsync(target.Process.Id);
         using (life)
-            Assert.Contains(_folder.Path, Assert.Single(sources).Address, StringComparison.Ordinal);
+            Assert.Contains(_folder.Path, life.Source!.Address, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -148,7 +147,7 @@ public sealed class DotNetTargetTests : IAsyncDisposable
             flags: ["-kind", "none"]);
         // Since the limit was raised, three quarters of it are no longer what the runtime keeps to.
         cgroup.SetLimit(512L << 20);
-        var (life, _) = await FollowAsync(target.Process.Id, 512L << 20);
+        var life = await FollowAsync(target.Process.Id, 512L << 20);
         using (life)
             Assert.Equal(("Server", 192L << 20), (life.Identity.Runtime!.GcMode, life.Identity.Runtime.HeapLimitBytes));
     }
@@ -158,14 +157,14 @@ public sealed class DotNetTargetTests : IAsyncDisposable
     {
         await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "hold", "-size", "100"]);
         await target.Process.WaitForLineAsync("done growing");
-        var (life, _) = await FollowAsync(target.Process.Id);
+        var life = await FollowAsync(target.Process.Id);
         using (life)
         {
             Assert.InRange(life.Heap!.Use!.CommittedBytes, 90L << 20, 300L << 20);
             Assert.Null(life.Heap.LastCollection);
         }
         await using var busy = await DotNetLeak.StartAsync(flags: ["-kind", "churn", "-rate", "200", "-size", "60"]);
-        (life, _) = await FollowAsync(busy.Process.Id);
+        life = await FollowAsync(busy.Process.Id);
         using (life)
         {
             var heap = await Eventually.Holds(() => life.Heap, heap => heap?.Collections >= 3, "three collections", TimeSpan.FromSeconds(60));
@@ -213,25 +212,19 @@ public sealed class DotNetTargetTests : IAsyncDisposable
 
     private string PathOfSocket(int pid) => $"/tmp/dotnet-diagnostic-{pid}-{_proc.Stat(pid)!.StartTicks}-socket";
 
-    private TargetProbe Probe(RuntimeKind kind, List<DiagnosticsClient>? sources = null) => new(
+    private TargetProbe Probe(RuntimeKind kind) => new(
         _proc,
         new ProfilePolicySpec { Runtime = kind, Triggers = [], Captures = [], Storage = new DirectoryStorage("/none") },
         TimeProvider.System,
-        NullLogger<TargetProbe>.Instance,
-        dotNetSource: (client, _) =>
-        {
-            sources?.Add(client);
-            return new NoSource(client);
-        });
+        NullLogger<TargetProbe>.Instance);
 
-    private async Task<(TargetLife Life, IReadOnlyList<DiagnosticsClient> Sources)> FollowAsync(int pid, long? limitBytes = null)
+    private async Task<TargetLife> FollowAsync(int pid, long? limitBytes = null)
     {
-        var sources = new List<DiagnosticsClient>();
         var life = Life(pid);
         life.ContainerLimitBytes = limitBytes;
-        _following.Add((life, Probe(RuntimeKind.Auto, sources).FollowAsync(life, CancellationToken.None)));
+        _following.Add((life, Probe(RuntimeKind.Auto).FollowAsync(life, CancellationToken.None)));
         await Eventually.Holds(() => (life.Source, life.Problem), found => found.Source is not null, "a source of captures", TimeSpan.FromSeconds(30));
-        return (life, sources);
+        return life;
     }
 
     private async Task AssertMissingAsync(int pid, string reason, string detail)
@@ -253,17 +246,6 @@ public sealed class DotNetTargetTests : IAsyncDisposable
         new TargetIdentity { Namespace = "test", Workload = "test", Pod = "test", Container = "test", Pid = pid },
         _proc.Stat(pid)!.StartTicks,
         TimeSpan.Zero);
-
-    private sealed class NoSource(DiagnosticsClient client) : ICaptureSource
-    {
-        public string Address => client.Address;
-
-        public Task WarmAsync(CancellationToken ct) => Task.CompletedTask;
-
-        public Task<CaptureResult> CaptureAsync(PlannedCapture step, Stream destination, CaptureBounds bounds, CancellationToken ct) => throw new NotSupportedException();
-
-        public void Dispose() => client.Dispose();
-    }
 
     /// <summary>Something else that listens where a runtime should: it takes every connection, says what it has to say, and waits.</summary>
     private sealed class Impostor : IAsyncDisposable
