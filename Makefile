@@ -34,8 +34,8 @@ unit: ## unit tests alone
 	@dotnet build Operator.sln $(DOTNET_FLAGS)
 	@eng/test Contracts Profiles Sidecar
 
-demo: ## a Go service leaks and is killed; its profiles are there (S3=1: in a real bucket)
-	@eng/demo $(if $(S3),--s3)
+demo: ## Go and .NET services leak and die; their profiles are there (S3=1: in a real bucket; PLAY="go dotnet native")
+	@eng/demo $(if $(S3),--s3) $(PLAY)
 
 bench: build targets ## print the figures of docs/benchmarks.md (BENCH="idle capture upload replay survival")
 	@eng/deps bench

@@ -114,7 +114,18 @@ public sealed record RuntimeIdentity(RuntimeKind Kind, string? Version, string? 
 /// <param name="LimitBytes">The container's limit; null: none.</param>
 /// <param name="CeilingBytes">The ceiling that matters: the lower of the limit and the runtime's own; null: none.</param>
 /// <param name="Source">Where the figures are from: <c>cgroup v2</c>, <c>cgroup v1</c>, <c>proc</c>.</param>
-public sealed record MemoryAtTrigger(long WorkingSetBytes, long UsageBytes, long? LimitBytes, long? CeilingBytes, string Source);
+public sealed record MemoryAtTrigger(long WorkingSetBytes, long UsageBytes, long? LimitBytes, long? CeilingBytes, string Source)
+{
+    /// <summary>What a .NET process held beside its heap, at least: native memory, code, stacks; null: not known.</summary>
+    public long? OutsideHeapBytes { get; init; }
+
+    /// <summary>Whether most of the memory is none of the heap's, so that no table of the heap says what holds it.</summary>
+    [JsonIgnore]
+    public bool IsMostlyOutsideHeap => OutsideHeapBytes > Math.Max(WorkingSetBytes / 2, WorthNamingBytes);
+
+    /// <summary>A runtime alone takes tens of megabytes beside its heap.</summary>
+    private const long WorthNamingBytes = 96L << 20;
+}
 
 /// <summary>One file of a capture, or the reason why it is not there.</summary>
 public sealed record Artifact
@@ -182,9 +193,9 @@ public sealed record PlannedCapture(CaptureType Type, string Decision, string? D
     public TimeSpan? CostTime { get; init; }
 }
 
-/// <param name="Name">A function or a type.</param>
+/// <param name="Name">A function or a type, or <see cref="Names.OutsideHeap"/>.</param>
 /// <param name="FlatBytes">What it holds itself.</param>
-/// <param name="FlatPercent">Its share of the whole, 0 to 100.</param>
+/// <param name="FlatPercent">Its share of the heap, 0 to 100; of the working set where <see cref="Names.OutsideHeap"/> stands first.</param>
 public sealed record TopEntry(string Name, long FlatBytes, double FlatPercent);
 
 public enum CapturePhase

@@ -26,4 +26,7 @@ public static class Names
     public const string RequestedTrigger = "requested";
     public const string OomKillTrigger = "oom-kill";
     public const string ExitTrigger = "exit";
+
+    /// <summary>What stands first in a capture's top where most of the memory is no managed heap's.</summary>
+    public const string OutsideHeap = "(outside of the managed heap)";
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Premortem.Contracts;
 using Premortem.Contracts.Policies;
 
 namespace Premortem.Profiles.Report;
@@ -15,6 +16,8 @@ internal static class Headline
         var first = heap ?? (data.Tables is [var one, ..] ? one : null);
         if (first is { } report && Largest(report.Table) is { } largest)
             return Sentence(report.Table, largest) + Age(report, data.Record);
+        if (data.Record.Memory is { IsMostlyOutsideHeap: true, OutsideHeapBytes: { } outside, WorkingSetBytes: var used })
+            return $"{Quantity.ForPeople(outside)} of {Quantity.ForPeople(used)} are held outside of the managed heap, by native code: the types of the heap do not tell by what";
         if (data.Types is { Rows: [var type, ..], Bytes: > 0 } types)
             return TypeSection.Headline(types, type);
         if (data.Record.Top is [var top, ..])
@@ -36,7 +39,7 @@ internal static class Headline
         var other => $"{report.Type}: {other}",
     };
 
-    private static string Age(ReportTable report, Contracts.CaptureRecord record) =>
+    private static string Age(ReportTable report, CaptureRecord record) =>
         report.BaselineAt is { } at ? $", {ReportPage.Took(record.Trigger.At - at)} before {record.Trigger.Name}" : "";
 
     private static TopRow? Largest(TopTable table) => table.Rows.Count == 0 ? null : table.Rows.MaxBy(row => row.Flat);

@@ -18,8 +18,11 @@ internal sealed class RuntimeCeiling
     private long _budget;
     private long? _previous;
 
+    /// <summary>What the process holds beside its heap, at least, by the last reading; null: not known.</summary>
+    public long? OutsideHeapBytes { get; private set; }
+
     /// <summary>Another process, or another life: nothing is known.</summary>
-    public void Reset() => (_number, _besideBytes, _previous) = (0, null, null);
+    public void Reset() => (_number, _besideBytes, _previous, OutsideHeapBytes) = (0, null, null, null);
 
     /// <summary>The ceiling for a reading, in bytes of working set; null: there is none.</summary>
     /// <param name="limitBytes">The container's limit, or one given by hand; null: none.</param>
@@ -31,15 +34,13 @@ internal sealed class RuntimeCeiling
         if (heap is { Use: { } use } && heap.Number != _number)
             Learn(used, use, heap.Number);
         _previous = used;
+        // More than the budget cannot have been allocated without a collection, and a collection would have been told.
+        OutsideHeapBytes = _besideBytes + Math.Max(0, used - _atUse - _budget);
         if (heapLimitBytes is not { } heapLimit || heapLimit >= limitBytes)
             return limitBytes;
         var effective = Math.Max(heapLimit - RegionBytes, heapLimit / 2);
-        if (_besideBytes is { } beside)
-        {
-            // More than this cannot have been allocated without a collection, and a collection would have been told.
-            var notHeap = Math.Max(0, used - _atUse - _budget);
-            return Math.Min(limitBytes ?? long.MaxValue, effective + beside + notHeap);
-        }
+        if (OutsideHeapBytes is { } outside)
+            return Math.Min(limitBytes ?? long.MaxValue, effective + outside);
         // All of it may be heap, as long as it would fit in.
         return used <= heapLimit || limitBytes is null ? effective : limitBytes;
     }

@@ -94,10 +94,16 @@ internal static class ProfileTables
         }
     }
 
-    /// <summary>The types that hold most of the heap.</summary>
-    public static IReadOnlyList<TopEntry> TopOf(TypeTable? types) => types is not { Bytes: > 0 }
-        ? []
-        : [.. types.Rows.Take(MaxTop).Where(row => row.Bytes > 0).Select(row => new TopEntry(row.Name, row.Bytes, Math.Round(row.Bytes * 100.0 / types.Bytes, 2)))];
+    /// <summary>The types that hold most of the heap; where the heap is the lesser part of memory, shares are those of all memory.</summary>
+    public static IReadOnlyList<TopEntry> TopOf(TypeTable? types, MemoryAtTrigger memory)
+    {
+        var isOutside = memory.IsMostlyOutsideHeap;
+        var whole = isOutside ? memory.WorkingSetBytes : types?.Bytes ?? 0;
+        var top = types?.Rows.Where(row => row.Bytes > 0).Select(row => Entry(row.Name, row.Bytes, whole)) ?? [];
+        return [.. (isOutside ? top.Prepend(Entry(Names.OutsideHeap, memory.OutsideHeapBytes!.Value, whole)) : top).Take(MaxTop)];
+    }
+
+    private static TopEntry Entry(string name, long bytes, long whole) => new(name, bytes, Math.Round(bytes * 100.0 / whole, 2));
 
     /// <summary>The functions that hold most of the heap themselves.</summary>
     public static IReadOnlyList<TopEntry> TopOf(IReadOnlyList<ReportTable> tables)
@@ -108,7 +114,7 @@ internal static class ProfileTables
             .Where(row => row.Flat > 0)
             .OrderByDescending(row => row.Flat)
             .Take(MaxTop)
-            .Select(row => new TopEntry(row.Name, row.Flat, Math.Round(row.Flat * 100.0 / heap.Total, 2)))];
+            .Select(row => Entry(row.Name, row.Flat, heap.Total))];
     }
 
     /// <summary>Whether the top is from a baseline; null: from the heap, or there is none.</summary>

@@ -35,7 +35,7 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, Func<long?> readRoom,
         var functions = ProfileTables.TopOf(tables);
         var last = Last(capture.Record, end, capture.IsRecovered) with
         {
-            Top = functions.Count > 0 ? functions : ProfileTables.TopOf(types),
+            Top = functions.Count > 0 ? functions : ProfileTables.TopOf(types, capture.Record.Memory),
             TopFrom = ProfileTables.TopFrom(tables),
         };
         Write(capture, Names.Report, file => ReportPage.Write(file, new ReportData

@@ -9,6 +9,7 @@ internal sealed record TargetEnd(DateTimeOffset At, CaptureOutcome Outcome, stri
     public bool IsCrash => Outcome == CaptureOutcome.OOMKilled || Status is { IsClean: false } and not { Signal: SigTerm or SigInt };
 
     private const int SigInt = 2;
+    private const int SigAbort = 6;
     private const int SigTerm = 15;
 
     /// <param name="oomKillsBefore">The cgroup's counter while the process lived; null: there is none to read.</param>
@@ -17,12 +18,15 @@ internal sealed record TargetEnd(DateTimeOffset At, CaptureOutcome Outcome, stri
     /// <param name="usedShare">The last working set as a share of the limit; null: no limit.</param>
     public static TargetEnd Judge(DateTimeOffset at, long? oomKillsBefore, long? oomKillsNow, ExitStatus? status, double? usedShare)
     {
-        const double atTheLimit = 0.95;
+        const double atTheLimit = 0.95, nearTheCeiling = 0.9;
         if (oomKillsNow > oomKillsBefore && status is null or { Signal: ExitStatus.SigKill })
             return new TargetEnd(at, CaptureOutcome.OOMKilled, $"the cgroup's oom_kill counter went from {oomKillsBefore} to {oomKillsNow}", status);
         var ended = status?.ToString() ?? "the process ended; the kernel does not say how";
         if (oomKillsNow is null && usedShare >= atTheLimit && status is null or { Signal: ExitStatus.SigKill })
             return new TargetEnd(at, CaptureOutcome.OOMKilled, $"{ended}, with memory at {usedShare:P0} of the limit; no OOM counter can be read", status);
+        // A .NET runtime that can give no more memory aborts, as does a C library.
+        if (status is { Signal: SigAbort } && usedShare >= nearTheCeiling)
+            ended += $", with memory at {usedShare:P0} of its ceiling: it was out of memory";
         return new TargetEnd(at, CaptureOutcome.Exited, ended, status);
     }
 }

@@ -59,7 +59,7 @@ internal sealed class TargetProbe(
                 runtime = runtime is null ? null : WithSettings(life, runtime);
                 life.Learn(executable, runtime);
                 if (runtime is not null)
-                    Log.RuntimeFound(log, container, runtime.Kind.ToString(), runtime.Version, runtime.MainModule);
+                    Log.RuntimeFound(log, container, runtime.Kind.ToString(), runtime.Version, runtime.MainModule ?? "not known yet");
             }
             var missing = seen?.Kind == RuntimeKind.DotNet ? await UseDiagnosticsAsync(life, ct) : await UsePprofAsync(life, ct);
             if (missing is null)

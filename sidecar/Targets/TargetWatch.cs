@@ -124,7 +124,7 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
     private static TimeSpan Later(TimeSpan a, TimeSpan b) => a > b ? a : b;
 
     public MemoryAtTrigger MemoryNow() => Last is { } last
-        ? new MemoryAtTrigger(last.Reading.WorkingSetBytes, last.Reading.UsageBytes, last.Reading.LimitBytes, last.CeilingBytes, Memory?.Name ?? "none")
+        ? new MemoryAtTrigger(last.Reading.WorkingSetBytes, last.Reading.UsageBytes, last.Reading.LimitBytes, last.CeilingBytes, Memory?.Name ?? "none") { OutsideHeapBytes = _ceiling.OutsideHeapBytes }
         : new MemoryAtTrigger(0, 0, null, null, Memory?.Name ?? "none");
 
     public void Dispose()

@@ -37,6 +37,11 @@ public sealed class MemoryCgroup : IDisposable
     /// <summary>All that is charged now, page cache included.</summary>
     public long UsageBytes => long.Parse(File.ReadAllText(System.IO.Path.Combine(Path, IsV2 ? "memory.current" : "memory.usage_in_bytes")), CultureInfo.InvariantCulture);
 
+    /// <summary>The page cache that is charged now.</summary>
+    public long PageCacheBytes => long.Parse(
+        File.ReadAllLines(System.IO.Path.Combine(Path, "memory.stat")).First(line => line.StartsWith(IsV2 ? "file " : "cache ", StringComparison.Ordinal)).Split(' ')[1],
+        CultureInfo.InvariantCulture);
+
     /// <summary>How many processes were killed in it for want of memory.</summary>
     public long OomKills => long.Parse(
         File.ReadAllLines(System.IO.Path.Combine(Path, IsV2 ? "memory.events" : "memory.oom_control")).First(line => line.StartsWith("oom_kill ", StringComparison.Ordinal))[9..],

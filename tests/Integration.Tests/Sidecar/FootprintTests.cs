@@ -29,7 +29,7 @@ public sealed class FootprintTests
         Volatile.Write(ref isLarge, true);
         sidecar.Signal(SidecarProcess.SigUsr1);
         await sidecar.WaitForAsync(500, timeout: TimeSpan.FromSeconds(120));
-        var cached = own.UsageBytes;
+        var cached = own.PageCacheBytes;
         await target.DisposeAsync();
         var capture = await ground.StoredAsync(timeout: TimeSpan.FromSeconds(120));
         Assert.Equal(0, await sidecar.ExitAsync());
@@ -38,8 +38,8 @@ public sealed class FootprintTests
         Assert.True(heap.IsComplete, heap.Error);
         Assert.InRange(heap.Bytes, profileMebibytes * MiB, (profileMebibytes + 1) * MiB);
         Assert.Equal(0, own.OomKills);
-        // With all of it on the disk hardly any of it is in the page cache that counts as this container's memory.
-        Assert.InRange(cached, 1, 28 * MiB);
+        // With all of it on the disk little of it is in the page cache that counts as this container's memory, beside the program's own file.
+        Assert.InRange(cached, 0, 24 * MiB);
     }
 
     [Fact]

@@ -56,6 +56,16 @@ public sealed class ReportPageTests
     }
 
     [Fact]
+    public void Memory_that_is_no_heap_is_not_laid_to_a_type()
+    {
+        var types = new TypeTable { Measure = TypeTable.LiveObjects, Objects = 1, Bytes = 1024, Rows = [new TypeRow("System.String", 1, 1024)] };
+        var leak = Sample.Leak() with { Tables = [], Types = types };
+        string Page(long outside) => Write(leak with { Record = leak.Record with { Memory = new MemoryAtTrigger(400L << 20, 400L << 20, null, null, "cgroup v2") { OutsideHeapBytes = outside << 20 } } });
+        Assert.Contains("<h1>300 MiB of 400 MiB are held outside of the managed heap", Page(300), StringComparison.Ordinal);
+        Assert.Contains("is held by System.String</h1>", Page(150), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_stream_gets_the_same_page_and_stays_open()
     {
         using var stream = new MemoryStream();

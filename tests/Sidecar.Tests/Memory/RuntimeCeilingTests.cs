@@ -38,6 +38,21 @@ public sealed class RuntimeCeilingTests
         Assert.Equal(Effective + (30 * MiB), _ceiling.Of(Reading(80), Limit, HeapLimit, Said(50, 10)));
 
     [Fact]
+    public void What_is_beside_the_heap_is_known_without_any_limit()
+    {
+        _ceiling.Of(Reading(80), null, null, null);
+        Assert.Null(_ceiling.OutsideHeapBytes);
+        var said = Said(50, 10);
+        _ceiling.Of(Reading(80), null, null, said);
+        Assert.Equal(30 * MiB, _ceiling.OutsideHeapBytes);
+        // Of what has grown since, ten may be heap.
+        _ceiling.Of(Reading(180), null, null, said);
+        Assert.Equal(120 * MiB, _ceiling.OutsideHeapBytes);
+        _ceiling.Reset();
+        Assert.Null(_ceiling.OutsideHeapBytes);
+    }
+
+    [Fact]
     public void Without_a_containers_limit_the_heaps_own_is_still_a_ceiling()
     {
         Assert.Equal(Effective, _ceiling.Of(Reading(80), null, HeapLimit, null));

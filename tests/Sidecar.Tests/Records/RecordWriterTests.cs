@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
+using Premortem.Profiles.Heaps;
 using Premortem.Sidecar.Memory;
 using Premortem.Sidecar.Records;
 using Premortem.Sidecar.Targets;
@@ -49,6 +50,21 @@ public sealed class RecordWriterTests : IDisposable
         Assert.Equal(phase, capture.Record.Phase);
         Assert.True(capture.IsFinal);
         Assert.True(Assert.Single(capture.Record.Artifacts, artifact => artifact.Type == "MemoryTimeline").IsComplete);
+    }
+
+    [Theory]
+    [InlineData(300, "(outside of the managed heap)", 75, "Shop.Order", 2.5)]
+    [InlineData(90, "Shop.Order", 100, null, 0)]
+    [InlineData(null, "Shop.Order", 100, null, 0)]
+    public void What_is_held_outside_of_the_heap_is_named_where_it_is_most(int? outsideMebibytes, string first, double percent, string? second, double percentOfSecond)
+    {
+        var record = SpoolFixture.Record("a", 0, CaptureType.Heap);
+        var capture = _fixture.Open().Create(record with { Memory = record.Memory with { WorkingSetBytes = 400 << 20, OutsideHeapBytes = (long?)outsideMebibytes << 20 } });
+        _records.WriteTypes(capture, new TypeTable { Measure = TypeTable.LiveObjects, Objects = 1, Bytes = 10 << 20, Rows = [new TypeRow("Shop.Order", 1, 10 << 20)] });
+        _records.Complete(capture, Timeline(), null, []);
+        var top = capture.Record.Top;
+        Assert.Equal((first, percent), (top[0].Name, top[0].FlatPercent));
+        Assert.Equal((second, percentOfSecond), (top.ElementAtOrDefault(1)?.Name, top.ElementAtOrDefault(1)?.FlatPercent ?? 0));
     }
 
     [Theory]

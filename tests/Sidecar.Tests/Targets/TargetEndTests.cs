@@ -39,6 +39,8 @@ public sealed class TargetEndTests
     {
         Assert.Equal("the cgroup's oom_kill counter went from 0 to 1", TargetEnd.Judge(default, 0, 1, new ExitStatus(null, 9), 0.9).Reason);
         Assert.Equal("killed by signal 9, with memory at 97 % of the limit; no OOM counter can be read", TargetEnd.Judge(default, null, null, new ExitStatus(null, 9), 0.97).Reason);
+        Assert.Equal("killed by signal 6, with memory at 99 % of its ceiling: it was out of memory", TargetEnd.Judge(default, 0, 0, new ExitStatus(null, 6), 0.99).Reason);
+        Assert.Equal("killed by signal 6", TargetEnd.Judge(default, 0, 0, new ExitStatus(null, 6), 0.5).Reason);
         Assert.Equal("exited with code 3", TargetEnd.Judge(default, 0, 0, new ExitStatus(3, null), 0.9).Reason);
         Assert.Equal("the process ended; the kernel does not say how", TargetEnd.Judge(default, 0, 0, null, 0.9).Reason);
     }
