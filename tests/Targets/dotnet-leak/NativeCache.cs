@@ -8,14 +8,17 @@ public static unsafe class NativeCache
 {
     private const int BlockBytes = 64 * 1024;
 
+    /// <returns>What it took: whole blocks, so that the caller can carry what is too much.</returns>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static void Keep(long bytes)
+    public static long Keep(long bytes)
     {
-        for (; bytes > 0; bytes -= BlockBytes)
+        var kept = 0L;
+        for (; kept < bytes; kept += BlockBytes)
         {
             var block = (byte*)NativeMemory.Alloc(BlockBytes);
             for (var i = 0; i < BlockBytes; i += 4096)
                 block[i] = 1;
         }
+        return kept;
     }
 }

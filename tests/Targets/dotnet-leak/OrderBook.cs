@@ -16,24 +16,28 @@ public static class OrderBook
     private static long s_made;
 
     /// <summary>Keeps objects until this thread has allocated so many bytes.</summary>
+    /// <returns>What it allocated: whole objects, some at once, so that the caller can carry what is too much.</returns>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static void Keep(long bytes, string shape, int objectBytes)
+    public static long Keep(long bytes, string shape, int objectBytes)
     {
-        var end = GC.GetAllocatedBytesForCurrentThread() + bytes;
+        var start = GC.GetAllocatedBytesForCurrentThread();
         // Asking costs as much as a small object: a few are made between two questions.
         var atOnce = Math.Clamp(16 * 1024 / Math.Max(objectBytes, 24), 1, 256);
-        while (GC.GetAllocatedBytesForCurrentThread() < end)
+        while (Since(start) < bytes)
             for (var i = 0; i < atOnce; i++)
                 KeepOne(shape, objectBytes);
+        return Since(start);
     }
 
     /// <summary>Makes garbage until this thread has allocated so many bytes.</summary>
+    /// <returns>What it allocated.</returns>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static void Discard(long bytes, int objectBytes)
+    public static long Discard(long bytes, int objectBytes)
     {
-        var end = GC.GetAllocatedBytesForCurrentThread() + bytes;
-        while (GC.GetAllocatedBytesForCurrentThread() < end)
+        var start = GC.GetAllocatedBytesForCurrentThread();
+        while (Since(start) < bytes)
             GC.KeepAlive(Place(objectBytes));
+        return Since(start);
     }
 
     public static void Clear()
@@ -46,6 +50,8 @@ public static class OrderBook
         s_strings.TrimExcess();
         s_link = null;
     }
+
+    private static long Since(long start) => GC.GetAllocatedBytesForCurrentThread() - start;
 
     private static void KeepOne(string shape, int objectBytes)
     {

@@ -58,10 +58,10 @@ switch (flags.Kind)
 Print($"done growing");
 Thread.Sleep(Timeout.Infinite);
 
-void KeepOrders(long bytes) => OrderBook.Keep(bytes, flags.Shape, flags.ObjectBytes);
+long KeepOrders(long bytes) => OrderBook.Keep(bytes, flags.Shape, flags.ObjectBytes);
 
-// Eats so many bytes a second until it has eaten the limit (0: without end).
-static void Grow(double bytesPerSecond, long limit, Action<long> eat)
+// Eats so many bytes a second until it has eaten the limit (0: without end). What a bite takes beyond what was due, the next ones wait for.
+static void Grow(double bytesPerSecond, long limit, Func<long, long> eat)
 {
     const long most = 8 << 20;
     var clock = Stopwatch.StartNew();
@@ -75,10 +75,7 @@ static void Grow(double bytesPerSecond, long limit, Action<long> eat)
         if (isBehind)
             due = done + most;
         if (due > done)
-        {
-            eat(due - done);
-            done = due;
-        }
+            done += eat(due - done);
         // From a gigabyte a second on, there is no time to sleep while it lags.
         if (!isBehind || bytesPerSecond < 1e9)
             Thread.Sleep(2);
