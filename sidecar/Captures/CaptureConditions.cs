@@ -1,4 +1,5 @@
 using System.Globalization;
+using Premortem.Contracts;
 using Premortem.Contracts.Policies;
 using Premortem.Sidecar.Memory;
 
@@ -66,7 +67,8 @@ internal sealed record CaptureConditions
     /// <summary>With what is known of where a runtime can write a dump.</summary>
     public CaptureConditions With(DumpFolderSearch dumps) => dumps switch
     {
-        DumpFolderSearch.Found found => this with { WhyNoDump = null, DumpDiskBytes = found.Folder.FreeBytes },
+        DumpFolderSearch.Found { Folder.FreeBytes: { } free } => this with { WhyNoDump = null, DumpDiskBytes = free },
+        DumpFolderSearch.Found found => this with { WhyNoDump = new Obstacle(Reasons.TargetExited, $"{found.Folder.OfTarget} cannot be reached any more"), DumpDiskBytes = null },
         DumpFolderSearch.NotFound none => this with { WhyNoDump = none.Why, DumpDiskBytes = null },
         _ => throw new System.Diagnostics.UnreachableException(),
     };

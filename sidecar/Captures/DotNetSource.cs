@@ -180,7 +180,9 @@ internal sealed class DotNetSource(DiagnosticsClient client, Func<DumpFolderSear
     {
         // The heap and all else that is resident is written out, and the disk may be the one that the target's data is on.
         var needed = SpareBytes + (kind == CaptureVariant.TriageDump ? TriageBytes : residentBytes() ?? 0);
-        if (folder.FreeBytes is var free && free < needed)
+        if (folder.FreeBytes is not { } free)
+            return new CaptureResult.Failed(Reasons.TargetExited, $"{folder.OfTarget} cannot be reached any more");
+        if (free < needed)
             return new CaptureResult.Failed(Reasons.DiskFull, $"a dump takes some {Quantity.ForPeople(needed)} of {folder.OfTarget}, where {Quantity.ForPeople(free)} are free");
         try
         {

@@ -20,8 +20,21 @@ internal sealed record DumpFolder(string OfTarget, string FromHere)
         _ => null,
     };
 
-    /// <summary>What the disk has left now.</summary>
-    public long FreeBytes => new DriveInfo(FromHere).AvailableFreeSpace;
+    /// <summary>What the disk has left now; null: the folder is not there. By way of <c>/proc/PID/root</c> it goes with the target.</summary>
+    public long? FreeBytes
+    {
+        get
+        {
+            try
+            {
+                return new DriveInfo(FromHere).AvailableFreeSpace;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return null;
+            }
+        }
+    }
 
     /// <param name="pid">The target's process, as it is numbered here.</param>
     /// <param name="shared">A volume that both see, with both its paths; null: there is none.</param>
