@@ -89,7 +89,7 @@ internal static class TopCommand
                 (ProfileContent.Types types, null) => TypeTop.Of(types.Table, options).Write,
                 (ProfileContent.Functions functions, null) => TopTable.Of(functions.Profile, options).Write,
                 (ProfileContent.Functions functions, ProfileContent.Functions other) => TopTable.Of(functions.Profile, options with { Base = other.Profile }).Write,
-                (ProfileContent.Types, _) => throw new ArgumentException("type tables cannot be subtracted here"),
+                (ProfileContent.Types types, ProfileContent.Types other) => TypeTop.Difference(types.Table, other.Table, options).Write,
                 _ => throw new ArgumentException("a profile and a type table cannot be compared"),
             };
             using var output = new StreamWriter(openOutput(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 64 << 10);

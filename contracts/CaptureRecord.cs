@@ -148,6 +148,9 @@ public sealed record Artifact
     /// <summary>When a baseline was taken, which is before the trigger; null for what was captured because of it.</summary>
     public DateTimeOffset? TakenAt { get; init; }
 
+    /// <summary>What a .NET runtime said of its heap when a baseline was taken; null: nothing, or it is no baseline.</summary>
+    public HeapFigures? Heap { get; init; }
+
     /// <summary>Why the file is not there or not whole; null where it is.</summary>
     public string? Error { get; init; }
 

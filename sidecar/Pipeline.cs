@@ -65,6 +65,7 @@ internal sealed class Pipeline : IDisposable
     private TimeSpan _missingSince;
     private TimeSpan _warmedAt = -WarmEvery;
     private TimeSpan? _trimAt = TrimAfter;
+    private volatile bool _isTrimDue;
 
     public Pipeline(PipelineOptions options, Spool spool, HistoryFile history, Uploader uploader, ILoggerFactory loggers, TimeProvider time)
     {
@@ -309,8 +310,13 @@ internal sealed class Pipeline : IDisposable
     {
         if (_recorder?.Next(watch, life, sample, Elapsed, _stopping.Token) is not { } take)
             return;
-        _ = Watched(take, "a baseline");
-        _trimAt = Elapsed + TrimAfter;
+        _ = Watched(
+            async () =>
+            {
+                await take();
+                _isTrimDue = true;
+            },
+            "a baseline");
     }
 
     private void End(TargetWatch watch, TargetLife life)
@@ -366,7 +372,7 @@ internal sealed class Pipeline : IDisposable
                 _options.Policy, _spool, _uploader, watch.Timeline, _records, watch.Costs, _proc, _options.MemoryLimitBytes, _options.Dumps, _time, _loggers.CreateLogger<CaptureSession>(), _stopping.Token, _stopCaptures.Token);
             _recorder?.MakeWay(life);
             var session = new CaptureSession(
-                around, life, fired, watch.MemoryNow(), watch.Engine.TimeToCeiling, underWay.Count > 0, _recorder?.Of(watch, life) ?? []);
+                around, life, fired, watch.MemoryNow(), watch.Engine.TimeToCeiling, underWay.Count > 0, _recorder?.OfAsync(watch, life) ?? Task.FromResult<IReadOnlyList<Baseline>>([]));
             // Off this thread first: the log comes after the request is on its way.
             watch.Sessions.Add((session, Watched(session.RunAsync, "a capture")));
             Log.Fired(_log, watch.Container, fired.Name, fired.Reason);
@@ -406,9 +412,9 @@ internal sealed class Pipeline : IDisposable
         foreach (var watch in _watches.Values)
             if (watch.Sessions.Count > 0)
                 _trimAt = Elapsed + TrimAfter;
-        if (!(_trimAt <= Elapsed))
+        if (!(_trimAt <= Elapsed || (_isTrimDue && _trimAt is null)))
             return;
-        _trimAt = null;
+        (_trimAt, _isTrimDue) = (null, false);
         Footprint.Trim();
     }
 

@@ -25,19 +25,21 @@ public sealed record TypeTable
 
     /// <summary>
     /// What has changed since another table was made, the largest growth first. Types of one name are one; a type that is in one of the
-    /// tables alone counts in full. Nothing where the two were counted in different ways: the difference of a part and a whole means nothing.
+    /// tables alone counts in full. Nothing where the two were counted in different ways. Of a heap that was seen in part there is at
+    /// least what was counted: against a whole one, what is more is certain, and what is less means nothing and is left out.
     /// </summary>
     public IReadOnlyList<TypeDifference> Since(TypeTable before)
     {
-        if (before.Measure != Measure || before.IsPartial != IsPartial)
+        if (before.Measure != Measure || (before.IsPartial && !IsPartial))
             return [];
+        var isAtLeast = IsPartial && !before.IsPartial;
         var changes = new Dictionary<string, (long Objects, long Bytes)>(StringComparer.Ordinal);
         foreach (var row in Rows)
             Add(row.Name, row.Objects, row.Bytes);
         foreach (var row in before.Rows)
             Add(row.Name, -row.Objects, -row.Bytes);
         return [.. changes
-            .Where(change => change.Value != default)
+            .Where(change => change.Value != default && (!isAtLeast || change.Value.Bytes > 0))
             .Select(change => new TypeDifference(change.Key, change.Value.Objects, change.Value.Bytes))
             .OrderByDescending(change => change.Bytes)
             .ThenByDescending(change => change.Objects)

@@ -85,6 +85,15 @@ internal sealed record CaptureConditions
         : (HeapBytes ?? ResidentBytes) / (double)AssumedObjectBytes;
 
     /// <summary>Whether the runtime samples allocations by bytes, which .NET does from 10 on.</summary>
-    public bool HasAllocationSamples =>
-        RuntimeVersion?.Split('.')[0] is { } major && int.TryParse(major, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= 10;
+    public bool HasAllocationSamples
+    {
+        get
+        {
+            // The first number in "10.0.2", or in ".NET 10.0.2".
+            var digits = (RuntimeVersion ?? "").AsSpan();
+            digits = digits[Math.Max(0, digits.IndexOfAnyInRange('0', '9'))..];
+            var end = digits.IndexOfAnyExceptInRange('0', '9');
+            return int.TryParse(end < 0 ? digits : digits[..end], NumberStyles.None, CultureInfo.InvariantCulture, out var major) && major >= 10;
+        }
+    }
 }

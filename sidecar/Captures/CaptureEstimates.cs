@@ -55,7 +55,10 @@ internal static class CaptureEstimates
         now.Objects is { } objects ? Math.Max(LeastSampleBytes, UpToMib(objects * SnapshotBytesPerObject * SnapshotSafety)) : null;
 
     /// <summary>How long the GC walks the heap with the managed threads stopped.</summary>
-    internal static TimeSpan WalkTime(CaptureConditions now) => SessionTime + Seconds((now.Objects ?? 0) * WalkSecondsPerObject);
+    internal static TimeSpan PauseOfWalk(CaptureConditions now) => Seconds((now.Objects ?? 0) * WalkSecondsPerObject);
+
+    /// <summary>From the request until the walk is over.</summary>
+    internal static TimeSpan WalkTime(CaptureConditions now) => SessionTime + PauseOfWalk(now);
 
     /// <summary>The walk, and until the last of it has left the buffers: only then is the target free to die.</summary>
     internal static TimeSpan SnapshotTime(CaptureConditions now, long bufferBytes) =>

@@ -16,7 +16,7 @@ namespace Premortem.Sidecar.Captures;
 /// Everything captured is in the spool, and on its way to the store, as soon as it is whole.
 /// </summary>
 /// <param name="isBeside">Whether another capture of this target still takes a CPU profile or a trace: a program makes one at a time.</param>
-/// <param name="baselines">What the flight recorder has of this life, newest first: it goes with the capture.</param>
+/// <param name="baselines">What the flight recorder has of this life, newest first: it goes with the capture. Of a target that lives it is known at once.</param>
 internal sealed class CaptureSession(
     CaptureSession.Surroundings around,
     TargetLife life,
@@ -24,7 +24,7 @@ internal sealed class CaptureSession(
     MemoryAtTrigger memory,
     TimeSpan? timeLeft,
     bool isBeside,
-    IReadOnlyList<Baseline> baselines)
+    Task<IReadOnlyList<Baseline>> baselines)
 {
     /// <summary>How long the outcome is awaited where no time to the ceiling is predicted, and at most.</summary>
     private static readonly TimeSpan LeastAftermath = TimeSpan.FromSeconds(10);
@@ -82,7 +82,7 @@ internal sealed class CaptureSession(
         {
             capture = around.Spool.Create(NewRecord());
             PlannedCapture[] plan = [.. CapturePlanner.Plan(around.Policy.Spec.Captures, Conditions())];
-            if (life.HasEnded && baselines is [var newest, ..])
+            if (life.HasEnded && await baselines is [var newest, ..])
                 plan = [.. plan.Select(step => step.Type == CaptureType.Heap ? step with { Detail = $"{step.Detail}; {Age(newest)}" } : step)];
             capture.Update(record => record with { Plan = plan }, durable: false);
             // What the target has to give comes first, and while it records what takes time there is time for what lies here already.
@@ -102,14 +102,14 @@ internal sealed class CaptureSession(
                 if (step.Duration is not null && !_hasInstant)
                 {
                     _hasInstant = true;
-                    adding = Task.Run(() => AddBaselines(capture));
+                    adding = Task.Run(() => AddBaselinesAsync(capture));
                     Tell(plan);
                 }
                 await CaptureAsync(capture, step);
             }
             if (!_hasInstant)
             {
-                AddBaselines(capture);
+                await AddBaselinesAsync(capture);
                 Tell(plan);
             }
             await adding;
@@ -154,10 +154,10 @@ internal sealed class CaptureSession(
     private string Age(Baseline baseline) => string.Create(CultureInfo.InvariantCulture, $"there is a baseline of {baseline.AgeAt(trigger.At).TotalSeconds:0.0} s before");
 
     /// <summary>Copies the baselines into the capture: the flight recorder goes on, and its own do not stay.</summary>
-    private void AddBaselines(SpooledCapture capture)
+    private async Task AddBaselinesAsync(SpooledCapture capture)
     {
         var number = 1;
-        foreach (var baseline in baselines)
+        foreach (var baseline in await baselines)
         {
             var artifact = new Artifact
             {
@@ -165,6 +165,7 @@ internal sealed class CaptureSession(
                 Key = ArtifactKeys.OfBaseline(baseline.Key, number),
                 StartedAt = around.Time.GetUtcNow(),
                 TakenAt = baseline.TakenAt,
+                Heap = baseline.Heap,
             };
             try
             {

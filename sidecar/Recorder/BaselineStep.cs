@@ -1,43 +1,62 @@
-using System.Globalization;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
+using Premortem.Sidecar.Captures;
 
 namespace Premortem.Sidecar.Recorder;
 
 /// <summary>What a baseline is made of: the cheapest that tells what holds the memory.</summary>
 internal static class BaselineStep
 {
-    /// <summary>The first .NET that samples allocations by bytes.</summary>
-    private const int SamplesSince = 10;
+    /// <summary>For a baseline no heap is walked for longer: a full collection takes as much.</summary>
+    internal static readonly TimeSpan LongestWalk = TimeSpan.FromMilliseconds(100);
 
-    private const long BufferBytes = 4L << 20;
+    /// <summary>The most that a baseline's buffers may take; what allocations take beside theirs comes to as much.</summary>
+    internal const long LargestSnapshotBytes = 16 * CaptureEstimates.Mib;
+
+    private const long AllocationBufferBytes = 4 * CaptureEstimates.Mib;
 
     /// <summary>What the resident memory of a .NET target was seen to grow by, and some.</summary>
-    private const long DotNetCostBytes = 20L << 20;
+    private const long AllocationCostBytes = 20 * CaptureEstimates.Mib;
 
     /// <summary>A Go heap profile is made in the target's memory, uncompressed, beside the records that it is made of.</summary>
-    private const long LeastGoCostBytes = 4L << 20;
+    private const long LeastGoCostBytes = 4 * CaptureEstimates.Mib;
     private const int GoCostFactor = 12;
 
     private static readonly TimeSpan AllocationWindow = TimeSpan.FromSeconds(3);
 
-    /// <param name="runtime">What the target runs on; null: it was not recognised, but has a pprof.</param>
+    /// <summary>
+    /// Of a .NET heap that is small, all of it: nothing else tells what is alive, and can be compared with a heap later. Of a larger one
+    /// what is allocated for a moment.
+    /// </summary>
+    /// <param name="mayWalk">Whether the heap may be walked at all: false where it turned out to be larger than it was thought to be.</param>
     /// <param name="lastBytes">What the last baseline had; 0: there was none.</param>
-    public static PlannedCapture For(RuntimeIdentity? runtime, long lastBytes) => runtime?.Kind == RuntimeKind.DotNet
-        ? new PlannedCapture(CaptureType.Heap, PlanDecisions.Chosen, null, AllocationWindow)
-        {
-            Variant = MajorOf(runtime.Version) >= SamplesSince ? CaptureVariant.AllocationSamples : CaptureVariant.AllocationTicks,
-            BufferBytes = BufferBytes,
-            CostBytes = DotNetCostBytes,
-        }
-        : new PlannedCapture(CaptureType.Heap, PlanDecisions.Chosen, null) { CostBytes = Math.Max(LeastGoCostBytes, lastBytes * GoCostFactor) };
-
-    /// <summary>The first number in <c>10.0.2</c> or <c>.NET 10.0.2</c>.</summary>
-    private static int MajorOf(string? version)
+    public static PlannedCapture For(CaptureConditions now, bool mayWalk, long lastBytes)
     {
-        var digits = (version ?? "").AsSpan();
-        digits = digits[Math.Max(0, digits.IndexOfAnyInRange('0', '9'))..];
-        var end = digits.IndexOfAnyExceptInRange('0', '9');
-        return int.TryParse(end < 0 ? digits : digits[..end], NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : 0;
+        if (now.Runtime != RuntimeKind.DotNet)
+            return new PlannedCapture(CaptureType.Heap, PlanDecisions.Chosen, null) { CostBytes = Math.Max(LeastGoCostBytes, lastBytes * GoCostFactor) };
+        if (mayWalk && Snapshot(now) is { } snapshot)
+            return snapshot;
+        return new PlannedCapture(CaptureType.Heap, PlanDecisions.Chosen, null, AllocationWindow)
+        {
+            Variant = now.HasAllocationSamples ? CaptureVariant.AllocationSamples : CaptureVariant.AllocationTicks,
+            BufferBytes = AllocationBufferBytes,
+            CostBytes = AllocationCostBytes,
+        };
+    }
+
+    private static PlannedCapture? Snapshot(CaptureConditions now)
+    {
+        if (CaptureEstimates.SnapshotBufferBytes(now) is not { } buffers || buffers > LargestSnapshotBytes || CaptureEstimates.PauseOfWalk(now) > LongestWalk)
+            return null;
+        var cost = buffers + CaptureEstimates.SessionBytes;
+        return cost > now.RoomBytes
+            ? null
+            : new PlannedCapture(CaptureType.Heap, PlanDecisions.Chosen, null)
+            {
+                Variant = CaptureVariant.Snapshot,
+                BufferBytes = buffers,
+                CostBytes = cost,
+                CostTime = CaptureEstimates.SnapshotTime(now, buffers),
+            };
     }
 }

@@ -24,14 +24,23 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
     /// <summary>Growth by this share of the ceiling makes the next baseline worth taking sooner.</summary>
     private const double GrowthThatMatters = 0.125;
 
+    /// <summary>When a target dies while one is taken, what had come by then is whole within moments.</summary>
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2);
+
     private static readonly CaptureBounds Bounds = new() { MaxBytes = 16L << 20, MaxDecompressedBytes = 128L << 20, Allowance = TimeSpan.FromSeconds(10), Stall = TimeSpan.FromSeconds(5) };
 
     // Process ids and their start times begin anew with the machine, and the spool may outlive it.
     private readonly string _boot = KernelFile.TryOpen("/proc/sys/kernel/random/boot_id") is { } file ? ReadAndClose(file) : "";
     private readonly Dictionary<TargetLife, Recording> _recordings = [];
 
-    /// <summary>The baselines of a life, newest first.</summary>
-    public IReadOnlyList<Baseline> Of(TargetWatch watch, TargetLife life) => shelf.Of(NameOf(watch, life));
+    /// <summary>The baselines of a life, newest first; of one that has ended, with what was being taken when it did.</summary>
+    public async Task<IReadOnlyList<Baseline>> OfAsync(TargetWatch watch, TargetLife life)
+    {
+        var name = NameOf(watch, life);
+        if (life.HasEnded && _recordings.TryGetValue(life, out var recording))
+            await recording.Running.WaitAsync(LastWords, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return shelf.Of(name);
+    }
 
     /// <summary>Decides after a sample whether a baseline is to be taken now.</summary>
     /// <param name="now">Monotonic time.</param>
@@ -52,7 +61,7 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
         var hasGrown = recording.LastWorkingSet is { } last && sample.CeilingBytes is { } limit && workingSet - last >= limit * GrowthThatMatters;
         if (!recording.IsDue(now, hasGrown))
             return null;
-        var step = BaselineStep.For(life.Identity.Runtime, recording.LastBytes);
+        var step = BaselineStep.For(Conditions(life, recording, sample), recording.MayWalk, recording.LastBytes);
         if (watch.Engine.TimeToCeiling < TooNear + (step.Duration ?? TimeSpan.Zero)
             || (sample.CeilingBytes - sample.Reading.UnreclaimableBytes) / 2 < step.CostBytes)
             return null;
@@ -60,10 +69,10 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
         return recording.Begin(ct => TakeAsync(recording, life, source, step, now, ct), stopping);
     }
 
-    /// <summary>A capture of the life begins: nothing may compete with it.</summary>
+    /// <summary>A capture of the life begins: nothing may compete with it. When the life is over, nothing does.</summary>
     public void MakeWay(TargetLife life)
     {
-        if (_recordings.TryGetValue(life, out var recording))
+        if (!life.HasEnded && _recordings.TryGetValue(life, out var recording))
             recording.Cancel();
     }
 
@@ -73,11 +82,14 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
     {
         var name = NameOf(watch, life);
         _recordings.Remove(life, out var recording);
-        recording?.Cancel();
         return async () =>
         {
             if (recording is not null)
+            {
+                await recording.Running.WaitAsync(LastWords, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                recording.Cancel();
                 await recording.Running;
+            }
             shelf.Drop(name);
         };
     }
@@ -95,18 +107,18 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
         {
             using var file = shelf.Begin(recording.Name);
             var bounds = Bounds with { MaxBytes = Math.Min(Bounds.MaxBytes, shelf.MostBytes(options.Keep)) };
-            switch (await source.CaptureAsync(step, file, bounds, ct))
+            var result = await source.CaptureAsync(step, file, bounds, ct);
+            failure = result switch
             {
-                case CaptureResult.Captured:
-                    taken = shelf.Complete(recording.Name, file, time.GetUtcNow(), ArtifactKeys.Of(step, life.Identity.Runtime?.Kind), options.Keep);
-                    break;
-                case CaptureResult.Partial partial:
-                    failure = (partial.Reason, partial.Detail);
-                    break;
-                case CaptureResult.Failed failed:
-                    failure = (failed.Reason, failed.Detail);
-                    break;
-            }
+                CaptureResult.Failed failed => (failed.Reason, failed.Detail),
+                CaptureResult.Partial partial when !life.HasEnded => (partial.Reason, partial.Detail),
+                _ => null,
+            };
+            // A part of it tells something, too.
+            if (result is not CaptureResult.Failed && file.Length > 0)
+                taken = shelf.Complete(recording.Name, file, time.GetUtcNow(), ArtifactKeys.Of(step, life.Identity.Runtime?.Kind), Figures(life.Heap), options.Keep);
+            if (step.Variant == CaptureVariant.Snapshot)
+                recording.Learn(result);
         }
         catch (SpoolException e)
         {
@@ -142,6 +154,20 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
             Log.BaselinesStretched(log, recording.Container, recording.Interval.TotalSeconds, (long)cost.Target.TotalMilliseconds, (long)cost.Sidecar.TotalMilliseconds);
         }
     }
+
+    private CaptureConditions Conditions(TargetLife life, Recording recording, in MemorySample sample) => new()
+    {
+        Runtime = life.Identity.Runtime?.Kind,
+        RuntimeVersion = life.Identity.Runtime?.Version,
+        HeadroomBytes = CaptureConditions.Headroom(sample.Reading, sample.CeilingBytes, proc.AvailableBytes()),
+        ResidentBytes = proc.Stat(life.Process.Pid)?.ResidentBytes,
+        HeapBytes = life.Heap?.Use?.CommittedBytes,
+        Measured = recording.Costs.Now,
+    };
+
+    private static HeapFigures? Figures(HeapState? heap) => heap is null or { Use: null, LastCollection: null }
+        ? null
+        : new HeapFigures(heap.Use?.CommittedBytes, heap.AfterCollectionBytes, heap.Collections);
 
     private TimeSpan CpuOf(TargetLife life) => proc.Stat(life.Process.Pid)?.CpuTime ?? TimeSpan.Zero;
 
@@ -185,6 +211,20 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
         public HashSet<string> Told { get; } = [];
 
         public bool HasToldStretch { get; set; }
+
+        /// <summary>How many objects baselines have counted. A small heap says little of a large one: what captures go by is not this.</summary>
+        public CaptureCosts Costs { get; } = new();
+
+        /// <summary>Whether the heap may be walked: what was tried once and did not fit, or is not to be had, is not tried again.</summary>
+        public bool MayWalk { get; private set; } = true;
+
+        public void Learn(CaptureResult result)
+        {
+            if (result is CaptureResult.Captured { Types: { } types })
+                Costs.Note(types);
+            else
+                MayWalk = false;
+        }
 
         public bool IsDue(TimeSpan now, bool hasGrown) => pace.IsDue(now, hasGrown);
 

@@ -55,14 +55,24 @@ internal sealed class BaselineShelf(string directory, Spool spool) : ISpoolRoom
         return new SpoolFile(this, Path.Combine(folder, Unfinished));
     }
 
-    /// <summary>Keeps what was begun, and lets the oldest go where there are more than <paramref name="keep"/>.</summary>
+    /// <summary>The baseline of that content, of whatever life; null: there is none.</summary>
+    public Baseline? Find(string sha256)
+    {
+        lock (_lock)
+            return _lives.Values.SelectMany(baselines => baselines).FirstOrDefault(baseline => baseline.Sha256 == sha256);
+    }
+
+    /// <summary>
+    /// Keeps what was begun, and lets the oldest go where there are more than <paramref name="keep"/>. The last one of a heap stays beside newer
+    /// ones of allocations: with nothing else can a heap be compared.
+    /// </summary>
     /// <exception cref="SpoolException">The disk refused.</exception>
-    public Baseline Complete(string life, SpoolFile file, DateTimeOffset takenAt, string key, int keep)
+    public Baseline Complete(string life, SpoolFile file, DateTimeOffset takenAt, string key, HeapFigures? heap, int keep)
     {
         var sha256 = file.Complete();
         var folder = Path.Combine(directory, life);
-        var path = Path.Combine(folder, Baseline.FileName(takenAt, key, sha256));
-        var baseline = new Baseline(takenAt, key, sha256, file.Length, path);
+        var path = Path.Combine(folder, Baseline.FileName(takenAt, heap, key, sha256));
+        var baseline = new Baseline(takenAt, key, sha256, file.Length, path, heap);
         lock (_lock)
         {
             try
@@ -78,7 +88,7 @@ internal sealed class BaselineShelf(string directory, Spool spool) : ISpoolRoom
                 _lives.Add(life, baselines = []);
             baselines.Insert(0, baseline);
             while (baselines.Count > keep)
-                Delete(baselines, baselines[^1]);
+                Delete(baselines, keep > 1 && baselines.FindAll(each => each.IsHeap) is [var onlyHeap] && onlyHeap == baselines[^1] ? baselines[^2] : baselines[^1]);
         }
         return baseline;
     }
@@ -154,8 +164,10 @@ internal sealed class BaselineShelf(string directory, Spool spool) : ISpoolRoom
             _unclaimed.Add(life);
             _bytes += baselines.Sum(baseline => baseline.Bytes);
         }
-        ShrinkTo(Math.Min(ShareBytes, Math.Max(0, spool.CapacityBytes - spool.UsedBytes)));
     }
+
+    /// <summary>With all recovered: what is more than its share goes, and what captures need.</summary>
+    internal void ShrinkToShare() => ShrinkTo(Math.Min(ShareBytes, Math.Max(0, spool.CapacityBytes - spool.UsedBytes)));
 
     private bool TryReserve(long bytes)
     {

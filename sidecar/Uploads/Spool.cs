@@ -47,11 +47,13 @@ internal sealed class Spool : ISpoolRoom
             Directory.Delete(spool.TrashDirectory, recursive: true);
         Directory.CreateDirectory(spool.TrashDirectory);
         var bad = new List<string>();
+        // Captures that were cut off while baselines were copied into them ask for these.
+        spool.Baselines.Recover();
         foreach (var folder in Directory.EnumerateDirectories(spool.CapturesDirectory).Order(StringComparer.Ordinal))
             if (spool.Recover(folder) is { } problem)
                 bad.Add(problem);
         unreadable = bad;
-        spool.Baselines.Recover();
+        spool.Baselines.ShrinkToShare();
         spool.MakeReserve();
         return spool;
     }

@@ -120,8 +120,17 @@ internal sealed class SpooledCapture
             var key = Path.GetFileName(path);
             if (key is Spool.EntryFile or Names.Manifest || key.EndsWith(".tmp", StringComparison.Ordinal) || artifacts.Exists(artifact => artifact.Key == key))
                 continue;
-            if (HashOf(key) is { } hash)
-                artifacts.Add(new Artifact { Type = ArtifactKeys.TypeOf(key), Key = key, Bytes = new FileInfo(path).Length, Sha256 = hash });
+            if (HashOf(key) is not { } hash)
+                continue;
+            var artifact = new Artifact { Type = ArtifactKeys.TypeOf(key), Key = key, Bytes = new FileInfo(path).Length, Sha256 = hash };
+            if (artifact.Type == ArtifactKeys.Baseline)
+            {
+                // Of what age it is the shelf alone can tell, and one that is of no age cannot be compared with anything.
+                if (_spool.Baselines.Find(hash) is not { } baseline)
+                    continue;
+                artifact = artifact with { TakenAt = baseline.TakenAt, Heap = baseline.Heap };
+            }
+            artifacts.Add(artifact);
         }
         foreach (var planned in entry.Record.Plan)
             if (planned.Decision != PlanDecisions.Skipped && ArtifactKeys.Of(planned, entry.Record.Target.Runtime?.Kind) is var key && !artifacts.Exists(artifact => artifact.Key == key))

@@ -28,5 +28,13 @@ public sealed class TypeDifferenceTests
         Assert.NotEmpty(table.Since(Table()));
     }
 
+    [Fact]
+    public void Of_a_heap_that_was_seen_in_part_only_growth_is_certain()
+    {
+        var before = Table(new("Order", 10, 1000), new TypeRow("String", 50, 5000));
+        var part = Table(new("Order", 90, 9000), new TypeRow("String", 20, 2000)) with { IsPartial = true };
+        Assert.Equal([new TypeDifference("Order", 80, 8000)], part.Since(before));
+    }
+
     private static TypeTable Table(params TypeRow[] rows) => new() { Measure = "live objects", Objects = 0, Bytes = 0, Rows = rows };
 }

@@ -52,6 +52,44 @@ public sealed class TypeTopTests
     public void A_table_has_no_other_sample_types() =>
         Assert.Throws<ArgumentException>(() => Print(new TopOptions { SampleIndex = "cpu" }));
 
+    [Fact]
+    public void A_difference_has_the_same_columns_with_signs_and_shares_of_what_is_left() => Assert.Equal(
+        """
+        Type: live objects (only a part was seen)
+        Showing types accounting for 1MB, 50.00% of 2MB total
+              flat  flat%   sum%    objects  type
+            1.50MB 75.00% 75.00%          4  Shop.Order[]
+            -512kB 25.00% 50.00%       -500  System.String
+
+        """,
+        PrintDifference(new TopOptions()));
+
+    [Fact]
+    public void Shares_may_be_of_the_base() =>
+        Assert.Contains("1.50MB 50.00% 50.00%          4  Shop.Order[]", PrintDifference(new TopOptions { SharesOfBase = true }), StringComparison.Ordinal);
+
+    [Fact]
+    public void What_counts_something_else_cannot_be_subtracted() =>
+        Assert.Contains("allocations of 3s", Assert.Throws<ArgumentException>(() => TypeTop.Difference(Heap, Heap with { Measure = "allocations of 3s" }, new TopOptions())).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void No_figure_that_a_file_claims_is_too_large()
+    {
+        var huge = Heap with { Rows = [new TypeRow("A", long.MaxValue, long.MaxValue), new TypeRow("B", long.MinValue, long.MinValue), new TypeRow("C", long.MaxValue, long.MaxValue)] };
+        using var writer = new StringWriter();
+        TypeTop.Of(huge, new TopOptions()).Write(writer);
+        TypeTop.Difference(huge, Heap, new TopOptions()).Write(writer);
+        Assert.Contains("C", writer.ToString(), StringComparison.Ordinal);
+    }
+
+    private static string PrintDifference(TopOptions options)
+    {
+        var before = Heap with { Objects = 1506, Bytes = 3 << 20, IsPartial = false, Rows = [new TypeRow("Shop.Order[]", 6, 3 << 19), new TypeRow("System.String", 1500, 3 << 19)] };
+        using var writer = new StringWriter();
+        TypeTop.Difference(Heap with { Rows = [.. Heap.Rows.Take(2)] }, before, options).Write(writer);
+        return writer.ToString();
+    }
+
     private static string Print(TopOptions options)
     {
         using var writer = new StringWriter();

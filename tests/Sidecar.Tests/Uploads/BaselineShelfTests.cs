@@ -102,10 +102,11 @@ public sealed class BaselineShelfTests : IDisposable
 
     [Theory]
     [InlineData("12.abc.heap.pb.gz")]
-    [InlineData("x.{0}.heap.pb.gz")]
-    [InlineData("12.{0}.other")]
-    [InlineData("99999999999999999999.{0}.heap.pb.gz")]
-    [InlineData("999999999999999999.{0}.heap.pb.gz")]
+    [InlineData("12.{0}.heap.pb.gz")]
+    [InlineData("x..{0}.heap.pb.gz")]
+    [InlineData("12..{0}.other")]
+    [InlineData("99999999999999999999..{0}.heap.pb.gz")]
+    [InlineData("999999999999999999..{0}.heap.pb.gz")]
     public void A_file_that_is_none_of_ours_is_no_baseline(string name)
     {
         Take(_fixture.Open().Baselines, Life, 1, "x");
@@ -117,7 +118,7 @@ public sealed class BaselineShelfTests : IDisposable
     {
         using var file = shelf.Begin(life);
         file.Write(Encoding.UTF8.GetBytes(content));
-        shelf.Complete(life, file, SpoolFixture.Start.AddMinutes(minute), "heap.pb.gz", keep);
+        shelf.Complete(life, file, SpoolFixture.Start.AddMinutes(minute), "heap.pb.gz", null, keep);
     }
 
     private static int Minute(Baseline baseline) => (int)(baseline.TakenAt - SpoolFixture.Start).TotalMinutes;
