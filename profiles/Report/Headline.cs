@@ -15,11 +15,11 @@ internal static class Headline
         var heap = data.Tables.FirstOrDefault(table => table.Type == nameof(CaptureType.Heap));
         var first = heap ?? (data.Tables is [var one, ..] ? one : null);
         if (first is { } report && Largest(report.Table) is { } largest)
-            return Sentence(report.Table, largest) + Age(report, data.Record);
+            return Sentence(report.Table, largest) + Age(report.BaselineAt, data.Record);
         if (data.Record.Memory is { IsMostlyOutsideHeap: true, OutsideHeapBytes: { } outside, WorkingSetBytes: var used })
             return $"{Quantity.ForPeople(outside)} of {Quantity.ForPeople(used)} are held outside of the managed heap, by native code: the types of the heap do not tell by what";
         if (data.Types is { Rows: [var type, ..], Bytes: > 0 } types)
-            return TypeSection.Headline(types, type);
+            return TypeSection.Headline(types, type) + Age(data.TypesBaselineAt, data.Record);
         if (data.Record.Top is [var top, ..])
             return string.Create(CultureInfo.InvariantCulture, $"{top.FlatPercent:0.#} % of live heap is held by {top.Name}");
         return data.Record.Artifacts.FirstOrDefault(artifact => artifact.Type == nameof(CaptureType.Heap)) is { IsComplete: false } failed
@@ -39,8 +39,8 @@ internal static class Headline
         var other => $"{report.Type}: {other}",
     };
 
-    private static string Age(ReportTable report, CaptureRecord record) =>
-        report.BaselineAt is { } at ? $", {ReportPage.Took(record.Trigger.At - at)} before {record.Trigger.Name}" : "";
+    private static string Age(DateTimeOffset? baselineAt, CaptureRecord record) =>
+        baselineAt is { } at ? $", {ReportPage.Took(record.Trigger.At - at)} before {record.Trigger.Name}" : "";
 
     private static TopRow? Largest(TopTable table) => table.Rows.Count == 0 ? null : table.Rows.MaxBy(row => row.Flat);
 

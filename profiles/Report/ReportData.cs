@@ -19,6 +19,15 @@ public sealed record ReportData
     /// <summary>The types that hold the target's managed heap; null: there is no such table.</summary>
     public TypeTable? Types { get; init; }
 
+    /// <summary>When <see cref="Types"/> were seen, where a baseline stands in for a heap that could not be captured; null: they were captured.</summary>
+    public DateTimeOffset? TypesBaselineAt { get; init; }
+
+    /// <summary>The file that <see cref="Types"/> are from.</summary>
+    public string TypesFile { get; init; } = ArtifactKeys.Types;
+
     /// <summary>What has grown since a baseline; null: there is none to compare with.</summary>
     public ReportGrowth? Growth { get; init; }
+
+    /// <summary>Which types have grown since a baseline; null: there is none to compare with.</summary>
+    public ReportTypeGrowth? TypeGrowth { get; init; }
 }

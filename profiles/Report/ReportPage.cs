@@ -49,10 +49,12 @@ public static class ReportPage
         WriteTiles(writer, data);
         WriteChart(writer, data);
         if (data.Types is { } types)
-            TypeSection.Write(writer, types);
+            TypeSection.Write(writer, types, data);
         foreach (var table in data.Tables.Take(8))
             WriteTop(writer, table, record);
         WriteGrowth(writer, data.Growth);
+        if (data.TypeGrowth is { } typeGrowth)
+            TypeSection.WriteGrowth(writer, typeGrowth);
         WriteArtifacts(writer, record);
         WritePlan(writer, record);
         WriteTriggers(writer, record);
@@ -142,12 +144,16 @@ public static class ReportPage
         writer.Write("</section>\n");
     }
 
+    /// <summary>What is said of a table that is a baseline's.</summary>
+    internal static string BaselineNote(TimeSpan age) =>
+        $"<p class=\"note\">No heap could be captured. This is a baseline that the flight recorder took {Took(age)} before the trigger.</p>\n";
+
     private static void WriteTop(TextWriter writer, ReportTable report, CaptureRecord record)
     {
         var table = report.Table;
         writer.Write($"<section>\n<h2>{Html.Encode(Headline.Title(report))}</h2>\n");
         if (report.BaselineAt is { } taken)
-            writer.Write($"<p class=\"note\">No heap could be captured. This is a baseline that the flight recorder took {Took(record.Trigger.At - taken)} before the trigger.</p>\n");
+            writer.Write($"{BaselineNote(record.Trigger.At - taken)}");
         if (table.Rows.Count == 0)
         {
             writer.Write("<p class=\"soft\">The profile is empty.</p>\n</section>\n");

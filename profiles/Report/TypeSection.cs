@@ -27,9 +27,11 @@ internal static class TypeSection
             : $"{share} % of {whole} is {verb} {largest.Name}";
     }
 
-    internal static void Write(TextWriter writer, TypeTable types)
+    internal static void Write(TextWriter writer, TypeTable types, ReportData data)
     {
         writer.Write($"<section>\n<h2>{(types.Measure == TypeTable.LiveObjects ? "Which types hold the managed heap" : "Which types were allocated")}</h2>\n");
+        if (data.TypesBaselineAt is { } taken)
+            writer.Write(ReportPage.BaselineNote(data.Record.Trigger.At - taken));
         if (types.Rows.Count == 0)
         {
             writer.Write("<p class=\"soft\">No objects were seen.</p>\n</section>\n");
@@ -51,7 +53,34 @@ internal static class TypeSection
         var part = types.IsPartial ? " Only a part of the heap was seen." : "";
         writer.Write(string.Create(
             CultureInfo.InvariantCulture,
-            $"<p class=\"note\">{Html.Encode(types.Measure)}: {types.Objects} objects, {Quantity.ForPeople(types.Bytes)} in all.{part} More in {Html.FileLink(ArtifactKeys.Types)}.</p>\n</section>\n"));
+            $"<p class=\"note\">{Html.Encode(types.Measure)}: {types.Objects} objects, {Quantity.ForPeople(types.Bytes)} in all.{part} More in {Html.FileLink(data.TypesFile)}.</p>\n</section>\n"));
+    }
+
+    internal static void WriteGrowth(TextWriter writer, ReportTypeGrowth growth)
+    {
+        var grown = growth.Changes.Where(change => change.Bytes > 0).ToList();
+        var shrunk = growth.Changes.Where(change => change.Bytes < 0).ToList();
+        writer.Write($"<section>\n<h2>Growth since the baseline, in {ReportPage.Took(growth.Until - growth.Since)}</h2>\n");
+        if (grown.Count == 0)
+        {
+            writer.Write("<p class=\"soft\">Nothing has grown.</p>\n");
+        }
+        else
+        {
+            writer.Write("<div class=\"wide\"><table>\n<thead><tr><th class=\"n\">bytes</th><th class=\"n\">objects</th><th class=\"name\">type</th></tr></thead>\n<tbody>\n");
+            foreach (var change in grown.Take(MaxRows))
+            {
+                writer.Write(string.Create(CultureInfo.InvariantCulture, $"<tr><td class=\"n\" title=\"{change.Bytes} bytes\">+{Quantity.ForPeople(change.Bytes)}</td>"));
+                writer.Write(string.Create(CultureInfo.InvariantCulture, $"<td class=\"n\">{(change.Objects > 0 ? "+" : "")}{change.Objects}</td><td class=\"name\">{Html.Encode(change.Name)}</td></tr>\n"));
+            }
+            writer.Write("</tbody>\n</table></div>\n");
+        }
+        writer.Write($"<p class=\"note\">{Html.Encode(TypeTable.LiveObjects)} of {Html.FileLink(growth.File)} less those of {Html.FileLink(growth.Base)}.");
+        if (growth.IsAtLeast)
+            writer.Write(" Only a part of the later heap was seen: each has grown by so much at least.");
+        if (shrunk.Count > 0)
+            writer.Write(string.Create(CultureInfo.InvariantCulture, $" {shrunk.Count} type{(shrunk.Count == 1 ? " holds" : "s hold")} less than before."));
+        writer.Write("</p>\n</section>\n");
     }
 
     private static double Share(long bytes, long of) => of > 0 ? bytes * 100.0 / of : 0;

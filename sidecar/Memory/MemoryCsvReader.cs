@@ -34,6 +34,7 @@ internal sealed class MemoryCsvReader(Stream stream)
         Ceiling,
         OomKills,
         HeapAfterGc,
+        OutsideHeap,
         Event,
     }
 
@@ -73,6 +74,7 @@ internal sealed class MemoryCsvReader(Stream stream)
         "ceiling_bytes" => Column.Ceiling,
         "oom_kills" => Column.OomKills,
         "heap_bytes" => Column.HeapAfterGc,
+        "outside_heap_bytes" => Column.OutsideHeap,
         "event" => Column.Event,
         _ => Column.Other,
     };
@@ -102,7 +104,7 @@ internal sealed class MemoryCsvReader(Stream stream)
     {
         DateTimeOffset? at = null;
         TimeSpan? elapsed = null;
-        long? workingSet = null, usage = null, unreclaimable = null, limit = null, ceiling = null, kills = null, heap = null;
+        long? workingSet = null, usage = null, unreclaimable = null, limit = null, ceiling = null, kills = null, heap = null, outside = null;
         var events = "";
         var i = 0;
         for (var rest = line; i < columns.Length; i++)
@@ -121,6 +123,7 @@ internal sealed class MemoryCsvReader(Stream stream)
                     case Column.Ceiling: ceiling = ReadCount(field, "ceiling_bytes"); break;
                     case Column.OomKills: kills = ReadCount(field, "oom_kills"); break;
                     case Column.HeapAfterGc: heap = ReadCount(field, "heap_bytes"); break;
+                    case Column.OutsideHeap: outside = ReadCount(field, "outside_heap_bytes"); break;
                     case Column.Event: events = Encoding.UTF8.GetString(field); break;
                     default: break;
                 }
@@ -145,7 +148,7 @@ internal sealed class MemoryCsvReader(Stream stream)
         _lastElapsed = since;
         var all = Math.Max(usage ?? used, used);
         var reading = new MemoryReading(all, all - used, used - Math.Min(unreclaimable ?? used, used), limit, kills);
-        var sample = new MemorySample(at ?? DateTimeOffset.UnixEpoch + since, since, reading, ceiling ?? limit) { HeapAfterGcBytes = heap };
+        var sample = new MemorySample(at ?? DateTimeOffset.UnixEpoch + since, since, reading, ceiling ?? limit) { HeapAfterGcBytes = heap, OutsideHeapBytes = outside };
         return new MemoryRow(_line, sample, events, _beginsFile);
     }
 

@@ -8,4 +8,7 @@ internal readonly record struct MemorySample(DateTimeOffset At, TimeSpan Elapsed
 {
     /// <summary>What the last garbage collection left in the heap, where the runtime says so for nothing; null: not known.</summary>
     public long? HeapAfterGcBytes { get; init; }
+
+    /// <summary>What a process holds beside its heap, at least, where the runtime says what the heap takes; null: not known.</summary>
+    public long? OutsideHeapBytes { get; init; }
 }

@@ -75,7 +75,7 @@ internal sealed class MemoryTimeline
     /// <summary>Writes samples as <c>memory.csv</c>; the columns are described in docs/reference/memory-csv.md.</summary>
     public static void WriteCsv(TextWriter csv, IReadOnlyList<MemorySample> samples, IReadOnlyList<MemoryEvent> events)
     {
-        csv.Write("time,elapsed_seconds,working_set_bytes,usage_bytes,unreclaimable_bytes,limit_bytes,ceiling_bytes,oom_kills,heap_bytes,event\n");
+        csv.Write("time,elapsed_seconds,working_set_bytes,usage_bytes,unreclaimable_bytes,limit_bytes,ceiling_bytes,oom_kills,heap_bytes,outside_heap_bytes,event\n");
         var next = 0;
         foreach (var sample in samples)
         {
@@ -95,6 +95,6 @@ internal sealed class MemoryTimeline
         var reading = sample.Reading;
         csv.Write(string.Create(
             CultureInfo.InvariantCulture,
-            $"{sample.At.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss.fff'Z'},{sample.Elapsed.TotalSeconds:0.000},{reading.WorkingSetBytes},{reading.UsageBytes},{reading.UnreclaimableBytes},{reading.LimitBytes},{sample.CeilingBytes},{reading.OomKills},{sample.HeapAfterGcBytes},{string.Join('+', events)}\n"));
+            $"{sample.At.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss.fff'Z'},{sample.Elapsed.TotalSeconds:0.000},{reading.WorkingSetBytes},{reading.UsageBytes},{reading.UnreclaimableBytes},{reading.LimitBytes},{sample.CeilingBytes},{reading.OomKills},{sample.HeapAfterGcBytes},{sample.OutsideHeapBytes},{string.Join('+', events)}\n"));
     }
 }

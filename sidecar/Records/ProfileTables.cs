@@ -27,7 +27,9 @@ internal static class ProfileTables
     private const int RoomForDifference = 8;
 
     /// <summary>What <see cref="CaptureRecord.TopFrom"/> says where the newest baseline stands in for the heap.</summary>
-    private const string FromBaseline = "baseline";
+    internal const string FromBaseline = "baseline";
+
+    private const string HeapSuffix = "heap.nettrace.gz";
 
     private const int MaxTop = 5;
 
@@ -44,7 +46,7 @@ internal static class ProfileTables
         foreach (var type in Types)
             if (Captured(capture.Record, type) is { } artifact && Read(capture, log, artifact.Key, type, most) is { } table)
                 tables.Add(new ReportTable(type.ToString(), table));
-        if (!tables.Exists(table => table.Type == nameof(CaptureType.Heap)) && Baselines(capture.Record) is [var newest, ..] && Read(capture, log, newest.Key, CaptureType.Heap, most) is { } stand)
+        if (!tables.Exists(table => table.Type == nameof(CaptureType.Heap)) && Baselines(capture.Record, IsPprof) is [var newest, ..] && Read(capture, log, newest.Key, CaptureType.Heap, most) is { } stand)
             tables.Insert(0, new ReportTable(nameof(CaptureType.Heap), stand) { BaselineAt = newest.TakenAt });
         return tables;
     }
@@ -66,12 +68,55 @@ internal static class ProfileTables
         }
     }
 
+    /// <summary>What the newest baseline of a .NET target tells, for where nothing was captured; null: there is none, or none that can be read.</summary>
+    public static (TypeTable Types, Artifact Baseline)? ReadBaselineTypes(SpooledCapture capture, ILogger log) =>
+        Baselines(capture.Record, IsTypes) is [var newest, ..] && ReadStream(capture, newest.Key, log) is { } types ? (types, newest) : null;
+
+    /// <summary>Which types have grown since a baseline, or between two of them where the kill came first. Only heaps are compared.</summary>
+    public static ReportTypeGrowth? ReadTypeGrowth(SpooledCapture capture, ILogger log)
+    {
+        var baselines = Baselines(capture.Record, artifact => IsTypes(artifact) && artifact.Key.EndsWith(HeapSuffix, StringComparison.Ordinal));
+        if (baselines.Count == 0)
+            return null;
+        TypeTable? later;
+        DateTimeOffset until;
+        string file;
+        if (capture.Record.Artifacts.FirstOrDefault(artifact => artifact is { Key: ArtifactKeys.Types, HasFile: true, CompletedAt: not null }) is { } captured)
+            (later, until, file) = (ReadTypes(capture, log), captured.CompletedAt!.Value, captured.Key);
+        else
+        {
+            (later, until, file) = (ReadStream(capture, baselines[0].Key, log), baselines[0].TakenAt!.Value, baselines[0].Key);
+            baselines.RemoveAt(0);
+        }
+        if (later is not { Measure: TypeTable.LiveObjects } || baselines.Count == 0)
+            return null;
+        var since = baselines.Find(baseline => until - baseline.TakenAt >= WorthComparing) ?? baselines[^1];
+        return ReadStream(capture, since.Key, log) is { Measure: TypeTable.LiveObjects, IsPartial: false } before
+            ? new ReportTypeGrowth(later.Since(before), later.IsPartial, since.TakenAt!.Value, until, since.Key, file)
+            : null;
+    }
+
+    /// <summary>The types that a .NET runtime's stream tells of: counted again, in memory that does not depend on how many objects it has.</summary>
+    private static TypeTable? ReadStream(SpooledCapture capture, string key, ILogger log)
+    {
+        try
+        {
+            using var file = File.OpenRead(capture.PathOf(key));
+            return ProfileContent.Read(file) is ProfileContent.Types { Table: var table } ? table : null;
+        }
+        catch (Exception e) when (e is ProfileFormatException or IOException)
+        {
+            Log.NoTable(log, capture.Record.Target.Container, key, e.Message);
+            return null;
+        }
+    }
+
     /// <summary>What has grown since a baseline, or between two of them where the kill came first.</summary>
     /// <param name="room">As for <see cref="Read(SpooledCapture, long?, ILogger)"/>.</param>
     public static ReportGrowth? ReadGrowth(SpooledCapture capture, long? room, ILogger log)
     {
         var heap = Captured(capture.Record, CaptureType.Heap);
-        var baselines = Baselines(capture.Record);
+        var baselines = Baselines(capture.Record, IsPprof);
         if (heap is null && baselines.Count > 0)
         {
             heap = baselines[0];
@@ -138,10 +183,13 @@ internal static class ProfileTables
         record.Artifacts.FirstOrDefault(artifact => artifact.Type == type.ToString() && artifact.IsComplete && IsPprof(artifact));
 
     /// <summary>Newest first.</summary>
-    private static List<Artifact> Baselines(CaptureRecord record) =>
+    private static List<Artifact> Baselines(CaptureRecord record, Func<Artifact, bool> isWanted) =>
         [.. record.Artifacts
-            .Where(artifact => artifact is { Type: ArtifactKeys.Baseline, IsComplete: true, TakenAt: not null } && IsPprof(artifact))
+            .Where(artifact => artifact is { Type: ArtifactKeys.Baseline, IsComplete: true, TakenAt: not null } && isWanted(artifact))
             .OrderByDescending(artifact => artifact.TakenAt)];
+
+    private static bool IsTypes(Artifact artifact) =>
+        artifact.Key.EndsWith(HeapSuffix, StringComparison.Ordinal) || artifact.Key.EndsWith("allocations.nettrace", StringComparison.Ordinal);
 
     // What a .NET runtime gave is no pprof profile.
     private static bool IsPprof(Artifact artifact) => artifact.Key.EndsWith(".pb.gz", StringComparison.Ordinal);

@@ -33,10 +33,15 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, Func<long?> readRoom,
         var tables = ProfileTables.Read(capture, readRoom(), log);
         var types = ProfileTables.ReadTypes(capture, log);
         var functions = ProfileTables.TopOf(tables);
+        // A dump of the heap has no table, and tells more than what was there before it.
+        var stand = types is null && tables.Count == 0 && !capture.Record.Artifacts.Any(artifact => artifact is { Type: nameof(CaptureType.Heap), IsComplete: true })
+            ? ProfileTables.ReadBaselineTypes(capture, log)
+            : null;
+        types ??= stand?.Types;
         var last = Last(capture.Record, end, capture.IsRecovered) with
         {
             Top = functions.Count > 0 ? functions : ProfileTables.TopOf(types, capture.Record.Memory),
-            TopFrom = ProfileTables.TopFrom(tables),
+            TopFrom = ProfileTables.TopFrom(tables) ?? (stand is { Types.Bytes: > 0 } ? ProfileTables.FromBaseline : null),
         };
         Write(capture, Names.Report, file => ReportPage.Write(file, new ReportData
         {
@@ -45,7 +50,10 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, Func<long?> readRoom,
             Thresholds = Thresholds(last.Memory.CeilingBytes),
             Tables = tables,
             Types = types,
+            TypesBaselineAt = stand?.Baseline.TakenAt,
+            TypesFile = stand?.Baseline.Key ?? ArtifactKeys.Types,
             Growth = ProfileTables.ReadGrowth(capture, readRoom(), log),
+            TypeGrowth = ProfileTables.ReadTypeGrowth(capture, log),
         }));
         capture.Complete(record => last with { Artifacts = record.Artifacts });
         Log.CaptureComplete(log, capture.Record.Target.Container, capture.Record.Id, capture.Record.Phase, capture.Record.Outcome, capture.Record.OutcomeReason);

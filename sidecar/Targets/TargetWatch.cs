@@ -100,7 +100,8 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
         var heap = Life?.Heap;
         // Go's own limit is a soft one: nothing ends there.
         var heapLimit = Life?.Identity.Runtime is { Kind: RuntimeKind.DotNet, HeapLimitBytes: { } bytes } ? bytes : (long?)null;
-        return new MemorySample(at, elapsed, reading, _ceiling.Of(reading, reading.Ceiling(givenBytes), heapLimit, heap)) { HeapAfterGcBytes = heap?.AfterCollectionBytes };
+        var ceiling = _ceiling.Of(reading, reading.Ceiling(givenBytes), heapLimit, heap);
+        return new MemorySample(at, elapsed, reading, ceiling) { HeapAfterGcBytes = heap?.AfterCollectionBytes, OutsideHeapBytes = _ceiling.OutsideHeapBytes };
     }
 
     /// <summary>Takes in one sample: what to do about it comes back.</summary>

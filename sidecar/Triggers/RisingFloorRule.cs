@@ -6,68 +6,57 @@ using Premortem.Sidecar.Memory;
 namespace Premortem.Sidecar.Triggers;
 
 /// <summary>
-/// <c>risingFloor</c>: what is left after each collection becomes more and more. Where the runtime says what a collection left, that is
-/// the floor; elsewhere it is what memory falls back to.
+/// <c>risingFloor</c>: what is left becomes more and more. Where the runtime says what a collection left in the heap, that is one floor and what
+/// is held beside the heap is another, and either may climb; elsewhere it is what memory falls back to.
 /// </summary>
 internal sealed class RisingFloorRule(RisingFloorTrigger trigger) : TriggerRule(trigger)
 {
     private static readonly TimeSpan FarAway = TimeSpan.FromDays(30);
 
-    private FloorTrend _trend = new(trigger.Window);
-    private TimeSpan? _heapSeenAt;
-    private (long FromBytes, long ToBytes)? _climb;
+    private readonly Series[] _series = [new("the heap", trigger), new("memory outside of the heap", trigger), new("memory", trigger)];
 
     /// <summary>Once it has fired, a whole further window has to show a further climb.</summary>
     protected override bool StaysArmed => true;
 
     public override string? Judge(in MemorySample sample, GrowthForecast forecast)
     {
-        if (Floor(sample) is { } bytes && _trend.Add(sample.Elapsed, bytes))
-            _climb = _trend.Climb(trigger.GrowthFraction);
-        return _climb is { } climb ? Told(climb.FromBytes, climb.ToBytes, sample) : null;
+        // Between two collections memory climbs by what is garbage already: where the heap is known, it says nothing.
+        var hasHeap = sample.HeapAfterGcBytes is not null || sample.OutsideHeapBytes is not null;
+        _series[0].Take(sample.Elapsed, sample.HeapAfterGcBytes);
+        _series[1].Take(sample.Elapsed, sample.OutsideHeapBytes);
+        _series[2].Take(sample.Elapsed, hasHeap ? null : sample.Reading.UnreclaimableBytes);
+        foreach (var series in _series)
+            if (series.Climb is { } climb)
+                return Told(series.Name, climb, sample);
+        return null;
     }
 
     public override void Fired(in MemorySample sample)
     {
         base.Fired(sample);
-        _trend.StartAnew();
-        _climb = null;
+        foreach (var series in _series)
+            series.StartAnew();
     }
 
     public override void StartIncarnation()
     {
         base.StartIncarnation();
-        (_trend, _heapSeenAt, _climb) = (new FloorTrend(trigger.Window), null, null);
+        foreach (var series in _series)
+            series.Forget();
     }
 
-    /// <summary>The figure to follow. The two are never mixed in one window: where one takes the other's place, it begins anew.</summary>
-    private long? Floor(in MemorySample sample)
+    private string Told(string what, (long FromBytes, long ToBytes) climb, in MemorySample sample)
     {
-        if (sample.HeapAfterGcBytes is { } heap)
-        {
-            if (_heapSeenAt is null)
-                (_trend, _climb) = (new FloorTrend(trigger.Window), null);
-            _heapSeenAt = sample.Elapsed;
-            return heap;
-        }
-        if (_heapSeenAt is not { } seen)
-            return sample.Reading.UnreclaimableBytes;
-        if (sample.Elapsed - seen <= trigger.Window / 6)
-            return null;
-        (_trend, _heapSeenAt, _climb) = (new FloorTrend(trigger.Window), null, null);
-        return sample.Reading.UnreclaimableBytes;
-    }
-
-    private string Told(long from, long to, in MemorySample sample)
-    {
-        var what = _heapSeenAt is null ? "memory" : "the heap";
+        var (from, to) = climb;
         var perMinute = (to - from) / trigger.Window.TotalMinutes;
         var text = string.Create(
             CultureInfo.InvariantCulture,
             $"the floor of {what} has climbed from {Quantity.ForPeople(from)} to {Quantity.ForPeople(to)} (+{(to - from) * 100.0 / from:0}%) in {Durations.Format(trigger.Window)}, by {Quantity.ForPeople((long)perMinute)} a minute");
         if (sample.CeilingBytes is not { } ceiling)
             return text;
-        var left = TimeSpan.FromMinutes(Math.Min(Math.Max(0, ceiling - to) / perMinute, FarAway.TotalMinutes));
+        // Of what climbs beside something else, that takes its part of the room.
+        var held = sample.HeapAfterGcBytes is null ? to : Math.Max(to, sample.Reading.UnreclaimableBytes);
+        var left = TimeSpan.FromMinutes(Math.Min(Math.Max(0, ceiling - held) / perMinute, FarAway.TotalMinutes));
         return text + (left < FarAway ? $"; at this pace it would meet the ceiling of {Quantity.ForPeople(ceiling)} in {Roughly(left)}" : "; the ceiling is more than 30 days away");
     }
 
@@ -78,4 +67,36 @@ internal sealed class RisingFloorRule(RisingFloorTrigger trigger) : TriggerRule(
         { TotalDays: < 2 } => string.Create(CultureInfo.InvariantCulture, $"{time.TotalHours:0} hours"),
         _ => string.Create(CultureInfo.InvariantCulture, $"{time.TotalDays:0} days"),
     };
+
+    /// <summary>One figure through the window. It is never mixed with another: where it is missing for long, it begins anew.</summary>
+    private sealed class Series(string name, RisingFloorTrigger trigger)
+    {
+        private FloorTrend _trend = new(trigger.Window);
+        private TimeSpan _seenAt;
+
+        public string Name => name;
+
+        public (long FromBytes, long ToBytes)? Climb { get; private set; }
+
+        public void Take(TimeSpan elapsed, long? bytes)
+        {
+            if (bytes is not { } value)
+            {
+                if (elapsed - _seenAt > trigger.Window / 6)
+                    Climb = null;
+                return;
+            }
+            _seenAt = elapsed;
+            if (_trend.Add(elapsed, value))
+                Climb = _trend.Climb(trigger.GrowthFraction);
+        }
+
+        public void StartAnew()
+        {
+            _trend.StartAnew();
+            Climb = null;
+        }
+
+        public void Forget() => (_trend, Climb) = (new FloorTrend(trigger.Window), null);
+    }
 }

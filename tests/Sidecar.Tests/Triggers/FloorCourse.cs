@@ -34,6 +34,7 @@ internal sealed record FloorCourse(string Name, bool Leaks, double Hours, Func<F
         new("leak among page cache", true, 3, chance => Cache(chance, (t, b, r) => b * (1 + (r.Pace * t / 1800)))),
         new("leak, restarted every 80 minutes", true, 4, chance => Lives(chance, 80 * Minute, (t, b, r) => b * (1 + (r.Pace * t / 1800)))),
         new("leak on a day's load", true, 12, chance => Of(chance, (t, b, r) => b * (1 + (0.1 * Math.Sin((t + r.Shift) * Math.Tau / 86400)) + (r.Pace * t / 1800)), noise: 0.01)),
+        new("leak beside a flat heap, long teeth in memory", true, 3, chance => Beside(chance, chance.From(1, 6) * Minute, r => r.Pace)),
         new("leak in the heap, long teeth in memory", true, 3, chance => Heap(chance, chance.From(1, 6) * Minute, r => r.Pace)),
 
         new("flat, with noise", false, 24, chance => Of(chance, (_, b, _) => b, noise: 0.03)),
@@ -57,6 +58,7 @@ internal sealed record FloorCourse(string Name, bool Leaks, double Hours, Func<F
             var (every, ramp) = (chance.From(2, 5) * Hour, chance.From(0.2, 12) * Minute);
             return Of(chance, (t, b, _) => b * (1 + (0.6 * Math.Clamp(Math.Min(t % every, (every / 2) + ramp - (t % every)) / ramp, 0, 1))), noise: 0.01);
         }),
+        new("flat heap and what is beside it, long teeth in memory", false, 6, chance => Beside(chance, chance.From(2, 40) * Minute, _ => 0)),
         new("page cache", false, 3, chance => Cache(chance, (_, b, _) => b)),
         new("warm-up", false, 3, chance =>
         {
@@ -85,7 +87,7 @@ internal sealed record FloorCourse(string Name, bool Leaks, double Hours, Func<F
         {
             var now = point(t);
             var reading = new MemoryReading((long)(now.Own + now.Active + now.Inactive), (long)now.Inactive, (long)now.Active, null, 0);
-            yield return (new MemorySample(wall.AddSeconds(t), TimeSpan.FromSeconds(t), reading, null) { HeapAfterGcBytes = (long?)now.Heap }, now.Life != life);
+            yield return (new MemorySample(wall.AddSeconds(t), TimeSpan.FromSeconds(t), reading, null) { HeapAfterGcBytes = (long?)now.Heap, OutsideHeapBytes = (long?)now.Outside }, now.Life != life);
             life = now.Life;
             t += now.Next ?? chance.From(0.95, 1.1);
         }
@@ -156,6 +158,22 @@ internal sealed record FloorCourse(string Name, bool Leaks, double Hours, Func<F
         };
     }
 
+    /// <summary>A heap that goes on as it was, and memory beside it. What the runtime says comes every 10 s and is off by some.</summary>
+    private static Func<double, Point> Beside(Chance chance, double period, Func<Draw, double> pace)
+    {
+        var heap = Heap(chance, period, _ => 0);
+        var draw = chance.Draw();
+        double seen = -10, outside = 0;
+        return t =>
+        {
+            var beside = draw.Base * 0.5 * (1 + (pace(draw) * t / 1800));
+            if (t >= seen + 10)
+                (seen, outside) = (t, beside * (1 + (0.03 * chance.From(-1, 1))));
+            var now = heap(t);
+            return now with { Own = now.Own + beside, Outside = outside };
+        };
+    }
+
     internal readonly record struct Point(double Own)
     {
         public double Active { get; init; }
@@ -163,6 +181,8 @@ internal sealed record FloorCourse(string Name, bool Leaks, double Hours, Func<F
         public double Inactive { get; init; }
 
         public double? Heap { get; init; }
+
+        public double? Outside { get; init; }
 
         public int Life { get; init; }
 

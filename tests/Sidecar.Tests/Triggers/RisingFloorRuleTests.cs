@@ -130,6 +130,18 @@ public sealed class RisingFloorRuleTests
     }
 
     [Fact]
+    public void What_is_held_beside_a_flat_heap_is_watched_as_well()
+    {
+        var fired = Play(3600, Leak, heap: _ => 80 * MiB, outside: t => Leak(t) - (80 * MiB), limitMiB: 500);
+        Assert.Matches(@"^the floor of memory outside of the heap has climbed from 2\d(\.\d)? MiB to 5\d(\.\d)? MiB .*in 30m, by 1 MiB a minute; at this pace it would meet the ceiling of 500 MiB in 6 hours$", fired[0].Reason);
+        Assert.Empty(Play(3 * 3600, Leak, heap: _ => 80 * MiB, outside: _ => 20 * MiB));
+    }
+
+    [Fact]
+    public void Where_both_climb_the_heap_is_named_and_once() =>
+        Assert.StartsWith("the floor of the heap has", Assert.Single(Play(50 * Minute, t => Leak(t) * 2, heap: t => Leak(t), outside: t => Leak(t))).Reason, StringComparison.Ordinal);
+
+    [Fact]
     public void Heap_and_memory_are_never_mixed_in_one_window()
     {
         // The heap is 20 MiB, memory 200: nothing climbs but what is looked at.
@@ -141,8 +153,8 @@ public sealed class RisingFloorRuleTests
     private static TriggerEngine Engine(CaptureLimits limits, TimeSpan? window = null) =>
         new([new RisingFloorTrigger("leak", window ?? TimeSpan.FromMinutes(30), 0.1)], limits, TriggerHistory.Empty);
 
-    private static MemorySample Sample(double t, double own, double cache = 0, double? heap = null, long? limit = null) =>
-        new(Replay.Start.AddSeconds(t), TimeSpan.FromSeconds(t), new MemoryReading((long)(own + cache), 0, (long)cache, limit, 0), limit) { HeapAfterGcBytes = (long?)heap };
+    private static MemorySample Sample(double t, double own, double cache = 0, double? heap = null, long? limit = null, double? outside = null) =>
+        new(Replay.Start.AddSeconds(t), TimeSpan.FromSeconds(t), new MemoryReading((long)(own + cache), 0, (long)cache, limit, 0), limit) { HeapAfterGcBytes = (long?)heap, OutsideHeapBytes = (long?)outside };
 
     private static List<(double At, string Reason)> Play(
         double seconds,
@@ -152,12 +164,13 @@ public sealed class RisingFloorRuleTests
         TimeSpan? window = null,
         Func<double, double>? cache = null,
         Func<double, double?>? heap = null,
+        Func<double, double?>? outside = null,
         long? limitMiB = null)
     {
         var engine = Engine(s_free, window);
         var fired = new List<(double, string)>();
         for (double t = 0; t < seconds; t += rate?.Invoke(t) ?? every)
-            foreach (var decision in engine.Decide(Sample(t, own(t), cache?.Invoke(t) ?? 0, heap?.Invoke(t), limitMiB << 20)))
+            foreach (var decision in engine.Decide(Sample(t, own(t), cache?.Invoke(t) ?? 0, heap?.Invoke(t), limitMiB << 20, outside?.Invoke(t))))
                 fired.Add((t, Assert.IsType<TriggerDecision.Fire>(decision).Reason));
         return fired;
     }

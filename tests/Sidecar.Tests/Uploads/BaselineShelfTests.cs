@@ -27,6 +27,46 @@ public sealed class BaselineShelfTests : IDisposable
     }
 
     [Fact]
+    public void The_last_one_of_a_heap_stays_beside_newer_ones_of_allocations()
+    {
+        var shelf = _fixture.Open().Baselines;
+        for (var i = 0; i < 6; i++)
+            Take(shelf, Life, i, $"{i}", keep: 2, key: i < 2 ? "heap.nettrace.gz" : "allocations.nettrace");
+        Assert.Equal([5, 1], shelf.Of(Life).Select(Minute));
+        Take(shelf, Life, 6, "6", keep: 2, key: "heap.nettrace.gz");
+        Assert.Equal([6, 5], shelf.Of(Life).Select(Minute));
+        Take(shelf, Life, 7, "7", keep: 1, key: "allocations.nettrace");
+        Assert.Equal([7], shelf.Of(Life).Select(Minute));
+    }
+
+    [Fact]
+    public void What_the_runtime_said_of_its_heap_is_kept_with_it()
+    {
+        HeapFigures?[] all = [new HeapFigures(30_000_000, 20_000_000, 7), new HeapFigures(null, null, 0), new HeapFigures(5, null, 1), null];
+        var shelf = _fixture.Open().Baselines;
+        foreach (var heap in all)
+            Take(shelf, Life, Array.IndexOf(all, heap), "x", keep: 9, heap: heap);
+        Assert.Equal(all.Reverse(), _fixture.Open().Baselines.Of(Life).Select(baseline => baseline.Heap));
+    }
+
+    [Fact]
+    public void A_capture_that_was_cut_off_while_they_were_copied_into_it_knows_how_old_they_are()
+    {
+        var spool = _fixture.Open();
+        Take(spool.Baselines, Life, 1, "one", heap: new HeapFigures(1, 2, 3));
+        var capture = spool.Create(SpoolFixture.Record("a"));
+        // Whole in the folder, and not in the record: the sidecar was killed in between.
+        foreach (var (key, content) in new[] { ("baseline-heap.pb.gz", "one"), ("baseline-2-heap.pb.gz", "nobody knows of which age") })
+        {
+            using var file = capture.Begin(key);
+            file.Write(Encoding.UTF8.GetBytes(content));
+            file.Complete();
+        }
+        var adopted = Assert.Single(Assert.Single(_fixture.Open().Captures).Record.Artifacts, artifact => artifact.Type == ArtifactKeys.Baseline);
+        Assert.Equal(("baseline-heap.pb.gz", SpoolFixture.Start.AddMinutes(1), new HeapFigures(1, 2, 3)), (adopted.Key, adopted.TakenAt!.Value, adopted.Heap));
+    }
+
+    [Fact]
     public void They_are_there_after_a_restart_but_not_what_was_half_written()
     {
         var before = _fixture.Open().Baselines;
@@ -114,11 +154,11 @@ public sealed class BaselineShelfTests : IDisposable
         Assert.Single(_fixture.Open().Baselines.Of(Life));
     }
 
-    private static void Take(BaselineShelf shelf, string life, int minute, string content, int keep = 2)
+    private static void Take(BaselineShelf shelf, string life, int minute, string content, int keep = 2, string key = "heap.pb.gz", HeapFigures? heap = null)
     {
         using var file = shelf.Begin(life);
         file.Write(Encoding.UTF8.GetBytes(content));
-        shelf.Complete(life, file, SpoolFixture.Start.AddMinutes(minute), "heap.pb.gz", null, keep);
+        shelf.Complete(life, file, SpoolFixture.Start.AddMinutes(minute), key, heap, keep);
     }
 
     private static int Minute(Baseline baseline) => (int)(baseline.TakenAt - SpoolFixture.Start).TotalMinutes;
