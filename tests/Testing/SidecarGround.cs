@@ -42,7 +42,7 @@ public sealed class SidecarGround : IDisposable
 
     /// <summary>The flight recorder's files, oldest first.</summary>
     public IReadOnlyList<string> Baselines => Directory.Exists(Path.Combine(Spool, "baselines"))
-        ? [.. Directory.GetFiles(Path.Combine(Spool, "baselines"), "*.pb.gz", SearchOption.AllDirectories).OrderBy(Path.GetFileName, StringComparer.Ordinal)]
+        ? [.. Directory.GetFiles(Path.Combine(Spool, "baselines"), "*.*", SearchOption.AllDirectories).Where(path => char.IsAsciiDigit(Path.GetFileName(path)[0])).OrderBy(Path.GetFileName, StringComparer.Ordinal)]
         : [];
 
     public string File(string name) => _folder.File(name);

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Premortem.Contracts;
@@ -181,6 +182,82 @@ public sealed class RecordWriterTests : IDisposable
         _records.Complete(capture, Timeline(), null, []);
         Assert.Equal((CapturePhase.Completed, 1000), (capture.Record.Phase, capture.Record.Top[0].FlatBytes));
         Assert.DoesNotContain("Growth since", File.ReadAllText(capture.PathOf("report.html")), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Of_a_dotnet_target_the_newest_baseline_names_the_types_when_the_kill_came_first(bool isHeap)
+    {
+        var capture = _fixture.Open().Create(SpoolFixture.Record("a"));
+        if (isHeap)
+            AddHeap(capture, "baseline-heap.nettrace.gz", orders: 90, takenBefore: 20);
+        else
+            Add(capture, "baseline-allocations.nettrace", Allocations("Shop.Order"), 20);
+        AddHeap(capture, "baseline-2-heap.nettrace.gz", orders: 10, takenBefore: 80);
+        _records.Complete(capture, Timeline(), s_killed, []);
+        var record = capture.Record;
+        Assert.Equal((CapturePhase.Partial, "baseline", "Shop.Order"), (record.Phase, record.TopFrom, record.Top[0].Name));
+        var page = File.ReadAllText(capture.PathOf("report.html"));
+        Assert.Contains("a baseline that the flight recorder took 20.0 s before the trigger", page, StringComparison.Ordinal);
+        Assert.Contains(isHeap ? "% of live heap is held by Shop.Order, 20.0 s before" : "% of allocations of 3s is of Shop.Order, 20.0 s before", page, StringComparison.Ordinal);
+        // What is alive is not held against what was allocated.
+        Assert.Equal(isHeap, page.Contains("Growth since the baseline, in 1 m 0 s", StringComparison.Ordinal));
+        Assert.Equal(isHeap, page.Contains("+80</td><td class=\"name\">Shop.Order<", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_types_of_a_heap_are_compared_with_those_of_its_baseline(bool isPartial)
+    {
+        var capture = _fixture.Open().Create(SpoolFixture.Record("a", 0, CaptureType.Heap));
+        _records.WriteTypes(capture, new TypeTable { Measure = TypeTable.LiveObjects, Objects = 500, Bytes = 50_000, IsPartial = isPartial, Rows = [new TypeRow("Shop.Order", 500, 50_000)] });
+        AddHeap(capture, "baseline-heap.nettrace.gz", orders: 10, takenBefore: 60);
+        _records.Complete(capture, Timeline(), null, []);
+        Assert.Null(capture.Record.TopFrom);
+        var page = File.ReadAllText(capture.PathOf("report.html"));
+        Assert.Contains("Growth since the baseline", page, StringComparison.Ordinal);
+        Assert.Contains("+490</td><td class=\"name\">Shop.Order<", page, StringComparison.Ordinal);
+        Assert.Equal(isPartial, page.Contains("each has grown by so much at least", StringComparison.Ordinal));
+        Assert.Equal(!isPartial, page.Contains("1 type holds less than before", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_stream_that_is_none_spoils_nothing()
+    {
+        var capture = _fixture.Open().Create(SpoolFixture.Record("a"));
+        Add(capture, "baseline-heap.nettrace.gz", "none"u8.ToArray(), 60);
+        _records.Complete(capture, Timeline(), s_killed, []);
+        Assert.Equal((CapturePhase.Partial, null), (capture.Record.Phase, capture.Record.TopFrom));
+        Assert.Empty(capture.Record.Top);
+    }
+
+    private static byte[] Allocations(string type)
+    {
+        var encoder = NettraceEncoder.Start();
+        return encoder.Event(303, encoder.AllocationSampled(7, type, 150_000)).Event(303, encoder.AllocationSampled(7, type, 150_000), at: 3_001_000).ToArray();
+    }
+
+    private static void AddHeap(SpooledCapture capture, string key, int orders, double takenBefore)
+    {
+        var encoder = NettraceEncoder.Start();
+        encoder
+            .Event(1, NettraceEncoder.GCStart(3))
+            .Event(15, NettraceEncoder.BulkTypes((1, "System.String"), (2, "Shop.Order")))
+            .Event(18, encoder.BulkNodes(0, [(1, 40), .. Enumerable.Repeat((2UL, 100UL), orders)]))
+            .Event(2, NettraceEncoder.GCEnd(3));
+        using var packed = new MemoryStream();
+        using (var gzip = new GZipStream(packed, CompressionLevel.Fastest))
+            gzip.Write(encoder.ToArray());
+        Add(capture, key, packed.ToArray(), takenBefore);
+    }
+
+    private static void Add(SpooledCapture capture, string key, byte[] content, double takenBefore)
+    {
+        using var file = capture.Begin(key);
+        file.Write(content);
+        capture.Add(new Artifact { Type = ArtifactKeys.Baseline, Key = key, Bytes = file.Length, Sha256 = file.Complete(), TakenAt = SpoolFixture.Start.AddSeconds(-takenBefore) });
     }
 
     private static void AddProfile(SpooledCapture capture, string key, string type, long leaked, double? takenBefore)
