@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Premortem.Sidecar.Hosting;
 
 /// <summary>
-/// Gives back the pages of this program's own code and constants that starting up, or a capture, has touched and watching does not
-/// need. They are clean pages of the executable: what is needed again is mapped again from the page cache in microseconds.
+/// Gives back the pages of code and constants, of this program and of its libraries, that starting up, a capture or a baseline has touched
+/// and watching does not need. They are clean pages of files: what is needed again is mapped again from the page cache in microseconds.
 /// </summary>
 internal static unsafe class Footprint
 {
@@ -20,7 +20,7 @@ internal static unsafe class Footprint
                 var fields = line.Split(' ', 6, StringSplitOptions.RemoveEmptyEntries);
                 // A mapping's first line is: start-end perms offset device inode path. Those that tell of it follow, each with a name.
                 if (!fields[0].EndsWith(':'))
-                    mapping = fields is [var range, ['r', '-', ..], _, _, _, var path] && path == Environment.ProcessPath ? Parse(range) : null;
+                    mapping = fields is [var range, ['r', '-', ..], _, _, _, ['/', ..]] ? Parse(range) : null;
                 // Without a page of its own it is as it is in the file: nothing in it was relocated.
                 else if (fields is ["Anonymous:", "0", ..] && mapping is var (start, end))
                     _ = Libc.Madvise((void*)start, end - start, DontNeed);

@@ -81,8 +81,8 @@ internal static class ProfileTables
         TypeTable? later;
         DateTimeOffset until;
         string file;
-        if (capture.Record.Artifacts.FirstOrDefault(artifact => artifact is { Key: ArtifactKeys.Types, HasFile: true, CompletedAt: not null }) is { } captured)
-            (later, until, file) = (ReadTypes(capture, log), captured.CompletedAt!.Value, captured.Key);
+        if (capture.Record.Artifacts.FirstOrDefault(artifact => artifact is { Key: ArtifactKeys.Types, HasFile: true }) is { } captured)
+            (later, until, file) = (ReadTypes(capture, log), captured.CompletedAt ?? capture.Record.StartedAt, captured.Key);
         else
         {
             (later, until, file) = (ReadStream(capture, baselines[0].Key, log), baselines[0].TakenAt!.Value, baselines[0].Key);
