@@ -67,7 +67,10 @@ internal sealed class DotNetSource(DiagnosticsClient client, Func<DumpFolderSear
     private async Task<CaptureResult> RecordAsync(PlannedCapture step, DotNetRecording recording, Stream destination, CaptureBounds bounds, CancellationToken ct)
     {
         var buffers = (uint)Math.Clamp((step.BufferBytes ?? DefaultBufferBytes) / Mib, 1, 4096);
-        await using var session = await client.StartSessionAsync(recording.Providers, buffers, recording.RundownKeywords, recording.WithStacks, ct);
+        // Enabling a heap snapshot collects: the answer comes when the walk is over, which takes seconds for ten million objects.
+        var walk = recording.Duration is null ? step.CostTime * 2 ?? TimeSpan.Zero : TimeSpan.Zero;
+        await using var session = await client.StartSessionAsync(
+            recording.Providers, buffers, recording.RundownKeywords, recording.WithStacks, ct, walk < bounds.Allowance ? walk : bounds.Allowance);
         using var timer = new ReceiveTimer(bounds, recording.Duration ?? step.CostTime * 2 ?? TimeSpan.Zero, time, ct);
         var reader = new NettraceReader(recording.OnEvent);
         var stored = new CountedStream(destination);

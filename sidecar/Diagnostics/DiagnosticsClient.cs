@@ -44,19 +44,20 @@ internal sealed class DiagnosticsClient(IDiagnosticsEndpoint endpoint, TimeProvi
     /// <param name="bufferMegabytes">The most that events may take inside the runtime while nobody reads them; what does not fit is dropped there.</param>
     /// <param name="rundownKeywords">What the rundown at the end tells, which names methods and types; 0: no rundown.</param>
     /// <param name="withStacks">Whether events carry stacks. Runtimes before .NET 9 always add them.</param>
+    /// <param name="walk">How long the runtime may walk its heap, which it does before it answers where a heap snapshot is among the keywords.</param>
     /// <exception cref="DiagnosticsException">There is no answer, or it is a refusal.</exception>
     public async Task<EventPipeSession> StartSessionAsync(
-        IReadOnlyList<EventPipeProvider> providers, uint bufferMegabytes, ulong rundownKeywords, bool withStacks, CancellationToken ct)
+        IReadOnlyList<EventPipeProvider> providers, uint bufferMegabytes, ulong rundownKeywords, bool withStacks, CancellationToken ct, TimeSpan walk = default)
     {
         try
         {
             var message = new IpcMessage(EventPipeSet, CollectTracing4).UInt32(bufferMegabytes).UInt32(NetTrace).UInt64(rundownKeywords).UInt8(withStacks ? (byte)1 : (byte)0);
-            return await StartAsync(Add(message, providers), ct);
+            return await StartAsync(Add(message, providers), AnswerTimeout + walk, ct);
         }
         catch (DiagnosticsException e) when (e.ErrorCode == UnknownCommand)
         {
             var message = new IpcMessage(EventPipeSet, CollectTracing2).UInt32(bufferMegabytes).UInt32(NetTrace).UInt8(rundownKeywords != 0 ? (byte)1 : (byte)0);
-            return await StartAsync(Add(message, providers), ct);
+            return await StartAsync(Add(message, providers), AnswerTimeout + walk, ct);
         }
     }
 
@@ -101,9 +102,9 @@ internal sealed class DiagnosticsClient(IDiagnosticsEndpoint endpoint, TimeProvi
         return answer;
     }
 
-    private async Task<EventPipeSession> StartAsync(IpcMessage message, CancellationToken ct)
+    private async Task<EventPipeSession> StartAsync(IpcMessage message, TimeSpan timeout, CancellationToken ct)
     {
-        var (stream, answer) = await ExchangeAsync(message, AnswerTimeout, ct);
+        var (stream, answer) = await ExchangeAsync(message, timeout, ct);
         try
         {
             return new EventPipeSession(this, stream, answer.UInt64());

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Microsoft.Extensions.Time.Testing;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
 using Premortem.Profiles;
@@ -34,6 +35,21 @@ public sealed class DotNetSourceFaultTests
         await using var runtime = StubRuntime.Start((_, _, _, _, ct) => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, ct));
 
         Assert.Equal(Reasons.TimedOut, Failed(await CaptureAsync(runtime, Snapshot)).Reason);
+    }
+
+    [Fact]
+    public async Task A_runtime_that_walks_a_large_heap_before_it_answers_is_waited_for()
+    {
+        var time = new FakeTimeProvider();
+        await using var runtime = StubRuntime.Start(async (_, _, _, stream, ct) =>
+        {
+            time.Advance(DiagnosticsClient.AnswerTimeout + TimeSpan.FromSeconds(3));
+            await stream.WriteAsync(StubRuntime.Ok([.. NettraceEncoder.I64(7)]), ct);
+            await stream.WriteAsync(WholeHeap(), ct);
+        });
+        using var source = Source(runtime, time: time);
+
+        Assert.IsType<CaptureResult.Captured>(await source.CaptureAsync(Snapshot with { CostTime = TimeSpan.FromSeconds(2) }, Stream.Null, new CaptureBounds(), CancellationToken.None));
     }
 
     [Fact]
@@ -310,14 +326,14 @@ public sealed class DotNetSourceFaultTests
 
     private static CaptureResult.Failed Failed((CaptureResult Result, byte[] Stored) capture) => Assert.IsType<CaptureResult.Failed>(capture.Result);
 
-    private static DotNetSource Source(StubRuntime runtime, bool isAlive = true, TemporaryFolder? dumps = null, long residentBytes = 0) => new(
-        new DiagnosticsClient(new SocketEndpoint(runtime.Path), TimeProvider.System),
+    private static DotNetSource Source(StubRuntime runtime, bool isAlive = true, TemporaryFolder? dumps = null, long residentBytes = 0, TimeProvider? time = null) => new(
+        new DiagnosticsClient(new SocketEndpoint(runtime.Path), time ?? TimeProvider.System),
         () => dumps is null
             ? new DumpFolderSearch.NotFound(new Obstacle(Reasons.NotSupportedByRuntime, "no folder"))
             : new DumpFolderSearch.Found(new DumpFolder(dumps.Path, dumps.Path)),
         () => residentBytes,
         () => isAlive,
-        TimeProvider.System);
+        time ?? TimeProvider.System);
 
     private static async Task<(CaptureResult Result, byte[] Stored)> CaptureAsync(
         StubRuntime runtime, PlannedCapture step, CaptureBounds? bounds = null, bool isAlive = true, TemporaryFolder? dumps = null, long residentBytes = 0)
