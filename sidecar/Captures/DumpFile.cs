@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Premortem.Contracts;
@@ -9,11 +10,16 @@ namespace Premortem.Sidecar.Captures;
 
 /// <summary>
 /// The file that a runtime is asked to write a dump to. It is reached by a handle of its folder, which is there when the process has
-/// died and <c>/proc/PID</c> with it; and it is gone when this is disposed of.
+/// died and <c>/proc/PID</c> with it; and it is gone when this is disposed of, or soon after where nobody knows whether it is still
+/// being written.
 /// </summary>
 internal sealed partial class DumpFile : IDisposable
 {
     private const int PieceBytes = 4 << 20;
+    private const long FullBytes = 1 << 20;
+
+    /// <summary>What the slowest disk and compressor get through in a second.</summary>
+    private const long LeastBytesPerSecond = 16 << 20;
     private const int ElfHeaderBytes = 18;
     private const ushort ElfCore = 4;
 
@@ -24,12 +30,18 @@ internal sealed partial class DumpFile : IDisposable
     private static readonly int s_directory = s_isArm ? 0x4000 : 0x10000;
     private static readonly int s_noFollow = s_isArm ? 0x8000 : 0x20000;
 
+    // createdump goes on by itself when its runtime died or was given up, and makes its file when it has looked around.
+    private static readonly TimeSpan LateWithin = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LatePoll = TimeSpan.FromMilliseconds(200);
+
+    private readonly TimeProvider _time;
     private readonly SafeFileHandle _folder;
     private readonly string _name = $"premortem-{Guid.NewGuid():N}.dmp";
 
     /// <exception cref="ReceiveException">The folder cannot be opened.</exception>
-    internal DumpFile(DumpFolder folder)
+    internal DumpFile(DumpFolder folder, TimeProvider time)
     {
+        _time = time;
         _folder = Open(folder.FromHere, s_directory | CloseOnExec);
         if (_folder.IsInvalid)
             throw new ReceiveException(Reasons.AccessDenied, $"{folder.OfTarget} of the target cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}");
@@ -39,25 +51,30 @@ internal sealed partial class DumpFile : IDisposable
     /// <summary>Where the target is to write it.</summary>
     internal string PathOfTarget { get; }
 
-    private string PathFromHere => $"/proc/self/fd/{_folder.DangerousGetHandle()}/{_name}";
+    /// <summary>Whether the runtime answered, so that nobody writes to it any more.</summary>
+    internal bool IsAnswered { get; set; }
+
+    /// <summary>Whether its disk has no room left.</summary>
+    internal bool IsDiskFull => DumpFolder.FreeBytesOf(FolderFromHere) < FullBytes;
+
+    private string FolderFromHere => $"/proc/self/fd/{_folder.DangerousGetHandle()}";
+
+    private string PathFromHere => $"{FolderFromHere}/{_name}";
 
     public void Dispose()
     {
-        try
-        {
-            File.Delete(PathFromHere);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The folder is the target's to rule; there is nothing more to be done about it.
-        }
-        _folder.Dispose();
+        if (TryDelete() || IsAnswered)
+            _folder.Dispose();
+        else
+            _ = DeleteLateAsync();
     }
 
     /// <summary>Writes the dump on, and gives its pages back as it goes, so that they count against nobody's limit.</summary>
+    /// <param name="allowance">What it may take beside the time that its length takes.</param>
+    /// <param name="check">Throws when there is a reason to end.</param>
     /// <returns>Its length.</returns>
-    /// <exception cref="ReceiveException">It is no dump.</exception>
-    internal async Task<long> CopyToAsync(Stream destination, Action check, CancellationToken ct)
+    /// <exception cref="ReceiveException">It is no dump, or takes too long.</exception>
+    internal async Task<long> CopyToAsync(Stream destination, TimeSpan allowance, Action check, CancellationToken ct)
     {
         // The folder is the target's: it may have put a link or a pipe in the dump's place, and must not have other files read for it.
         using var file = Open(PathFromHere, s_noFollow | NonBlocking | CloseOnExec);
@@ -67,6 +84,8 @@ internal sealed partial class DumpFile : IDisposable
         try
         {
             var length = LengthOf(file);
+            var within = allowance + TimeSpan.FromSeconds(length / LeastBytesPerSecond);
+            var start = _time.GetTimestamp();
             for (long at = 0, dropped = 0; at < length;)
             {
                 var read = RandomAccess.Read(file, buffer.AsSpan(0, (int)Math.Min(ReceivedBody.BufferBytes, length - at)), at);
@@ -75,8 +94,12 @@ internal sealed partial class DumpFile : IDisposable
                 await destination.WriteAsync(buffer.AsMemory(0, read), ct);
                 check();
                 at += read;
-                if (at - dropped < PieceBytes)
+                if (at - dropped < PieceBytes && at < length)
                     continue;
+                if (_time.GetElapsedTime(start) > within)
+                    throw new ReceiveException(Reasons.TimedOut, string.Create(CultureInfo.InvariantCulture, $"{at} of the dump's {length} bytes were read within {Durations.Format(within)}"));
+                // They are charged to the target, which wrote them, and stay with it as long as they are dirty.
+                DiskSync.SyncRange(file, dropped, at - dropped);
                 DiskSync.DropPageCache(file, dropped, at - dropped);
                 dropped = at;
             }
@@ -86,6 +109,29 @@ internal sealed partial class DumpFile : IDisposable
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
+    }
+
+    /// <returns>Whether there was a file, and it is gone.</returns>
+    private bool TryDelete()
+    {
+        try
+        {
+            var isThere = File.Exists(PathFromHere);
+            File.Delete(PathFromHere);
+            return isThere;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The folder is the target's to rule; there is nothing more to be done about it.
+            return true;
+        }
+    }
+
+    private async Task DeleteLateAsync()
+    {
+        using (_folder)
+            for (var start = _time.GetTimestamp(); !TryDelete() && _time.GetElapsedTime(start) < LateWithin;)
+                await Task.Delay(LatePoll, _time);
     }
 
     private static long LengthOf(SafeFileHandle file)

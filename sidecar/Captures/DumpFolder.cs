@@ -20,21 +20,8 @@ internal sealed record DumpFolder(string OfTarget, string FromHere)
         _ => null,
     };
 
-    /// <summary>What the disk has left now; null: the folder is not there. By way of <c>/proc/PID/root</c> it goes with the target.</summary>
-    public long? FreeBytes
-    {
-        get
-        {
-            try
-            {
-                return new DriveInfo(FromHere).AvailableFreeSpace;
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                return null;
-            }
-        }
-    }
+    /// <summary>What the disk has left now; null: it cannot be asked, as when the target has died and its folder is seen no more.</summary>
+    public long? FreeBytes => FreeBytesOf(FromHere);
 
     /// <param name="pid">The target's process, as it is numbered here.</param>
     /// <param name="shared">A volume that both see, with both its paths; null: there is none.</param>
@@ -58,6 +45,18 @@ internal sealed record DumpFolder(string OfTarget, string FromHere)
                     break;
             }
         return Not(Reasons.NotSupportedByRuntime, $"a dump needs a folder on a disk, shared or the target's own: {first}");
+    }
+
+    internal static long? FreeBytesOf(string folder)
+    {
+        try
+        {
+            return new DriveInfo(folder).AvailableFreeSpace;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     private static DumpFolderSearch.NotFound Not(string reason, string detail) => new(new Obstacle(reason, detail));

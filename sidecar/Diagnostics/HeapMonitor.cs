@@ -17,6 +17,11 @@ internal sealed class HeapMonitor(DiagnosticsClient client, TimeProvider time)
 
     private const uint BufferMegabytes = 1;
     private const int ReadBytes = 16 * 1024;
+
+    // As much as the buffer holds, as often as a runtime sends it: nothing that a runtime does waits for longer, and whoever else floods the
+    // stream does not have this program work for it.
+    private const long MostBytesAtOnce = 1 << 20;
+    private static readonly TimeSpan AtOnce = TimeSpan.FromMilliseconds(100);
     private const uint Information = 4;
     private const ulong Gc = 0x1;
 
@@ -149,14 +154,24 @@ internal sealed class HeapMonitor(DiagnosticsClient client, TimeProvider time)
         }
     }
 
-    private static async Task ReadAsync(Stream stream, NettraceReader reader, long most, CancellationToken ct)
+    private async Task ReadAsync(Stream stream, NettraceReader reader, long most, CancellationToken ct)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(ReadBytes);
         try
         {
             int read;
+            var (since, before) = (time.GetTimestamp(), 0L);
             while (reader.Received < most && (read = await stream.ReadAsync(buffer, ct)) > 0)
+            {
                 reader.Feed(buffer.AsSpan(0, read));
+                if (time.GetElapsedTime(since) is var elapsed && elapsed < AtOnce)
+                {
+                    if (reader.Received - before < MostBytesAtOnce)
+                        continue;
+                    await Task.Delay(AtOnce - elapsed, time, ct);
+                }
+                (since, before) = (time.GetTimestamp(), reader.Received);
+            }
         }
         finally
         {
