@@ -101,8 +101,7 @@ internal sealed class DotNetSource(DiagnosticsClient client, Func<DumpFolderSear
 
     private async Task<CaptureResult> DumpAsync(CaptureVariant kind, DumpFolder folder, Stream destination, CaptureBounds bounds, CancellationToken ct)
     {
-        // The heap and all else that is resident is written out, and the disk may be the one that the target's data is on.
-        var needed = SpareBytes + (kind == CaptureVariant.TriageDump ? TriageBytes : residentBytes() ?? 0);
+        var needed = DiskFor(kind);
         if (folder.FreeBytes is not { } free)
             return new CaptureResult.Failed(Reasons.TargetExited, $"{folder.OfTarget} cannot be reached any more");
         if (free < needed)
@@ -118,7 +117,8 @@ internal sealed class DotNetSource(DiagnosticsClient client, Func<DumpFolderSear
             catch (DiagnosticsException e)
             {
                 file.IsAnswered = e.ErrorCode is not null;
-                if (!file.IsDiskFull)
+                // A dump that failed is gone with all the room that it took, and the runtime says why in words alone.
+                if (!file.IsAnswered || !(file.FreeBytes < DiskFor(kind)))
                     throw;
                 return new CaptureResult.Failed(Reasons.DiskFull, $"the disk of {folder.OfTarget} was full before the dump was whole: {e.Message}");
             }
@@ -132,6 +132,10 @@ internal sealed class DotNetSource(DiagnosticsClient client, Func<DumpFolderSear
             return new CaptureResult.Failed(e.Reason, e.Message);
         }
     }
+
+    /// <summary>The heap and all else that is resident is written out, and the disk may be the one that the target's data is on.</summary>
+    private long DiskFor(CaptureVariant kind) =>
+        SpareBytes + Math.Max(TriageBytes, CaptureEstimates.DumpFileBytes(kind, new CaptureConditions { ResidentBytes = residentBytes() }));
 
     private static void RequireRoom(CountedStream stored, CaptureBounds bounds)
     {

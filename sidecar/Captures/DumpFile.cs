@@ -16,7 +16,6 @@ namespace Premortem.Sidecar.Captures;
 internal sealed partial class DumpFile : IDisposable
 {
     private const int PieceBytes = 4 << 20;
-    private const long FullBytes = 1 << 20;
 
     /// <summary>What the slowest disk and compressor get through in a second.</summary>
     private const long LeastBytesPerSecond = 16 << 20;
@@ -54,8 +53,8 @@ internal sealed partial class DumpFile : IDisposable
     /// <summary>Whether the runtime answered, so that nobody writes to it any more.</summary>
     internal bool IsAnswered { get; set; }
 
-    /// <summary>Whether its disk has no room left.</summary>
-    internal bool IsDiskFull => DumpFolder.FreeBytesOf(FolderFromHere) < FullBytes;
+    /// <summary>What its disk has left, whether the target still lives or not; null: it cannot be asked.</summary>
+    internal long? FreeBytes => DumpFolder.FreeBytesOf(FolderFromHere);
 
     private string FolderFromHere => $"/proc/self/fd/{_folder.DangerousGetHandle()}";
 

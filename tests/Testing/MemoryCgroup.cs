@@ -42,6 +42,11 @@ public sealed class MemoryCgroup : IDisposable
         File.ReadAllLines(System.IO.Path.Combine(Path, "memory.stat")).First(line => line.StartsWith(IsV2 ? "file " : "cache ", StringComparison.Ordinal)).Split(' ')[1],
         CultureInfo.InvariantCulture);
 
+    /// <summary>All that is charged now but what the kernel would take back first.</summary>
+    public long WorkingSetBytes => UsageBytes - long.Parse(
+        File.ReadAllLines(System.IO.Path.Combine(Path, "memory.stat")).First(line => line.StartsWith(IsV2 ? "inactive_file " : "total_inactive_file ", StringComparison.Ordinal)).Split(' ')[1],
+        CultureInfo.InvariantCulture);
+
     /// <summary>How many processes were killed in it for want of memory.</summary>
     public long OomKills => long.Parse(
         File.ReadAllLines(System.IO.Path.Combine(Path, IsV2 ? "memory.events" : "memory.oom_control")).First(line => line.StartsWith("oom_kill ", StringComparison.Ordinal))[9..],

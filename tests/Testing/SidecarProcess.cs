@@ -84,6 +84,9 @@ public sealed class SidecarProcess : IAsyncDisposable
     /// <summary>Waits until it knows where the profiles of its target are.</summary>
     public Task<LogLine> ReadyAsync() => WaitForAsync(202);
 
+    /// <summary>Waits until it has reached the runtime of its target.</summary>
+    public Task<LogLine> ReadyDotNetAsync() => WaitForAsync(206);
+
     public void Signal(int signal) => _process.Signal(signal);
 
     /// <summary>Asks it to end, and returns its exit code.</summary>

@@ -1,11 +1,7 @@
 using System.Globalization;
-using System.IO.Compression;
-using Microsoft.Diagnostics.Runtime;
 using Microsoft.Diagnostics.Tracing;
-using Microsoft.Diagnostics.Tracing.Etlx;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
-using Premortem.Profiles.Heaps;
 using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Diagnostics;
 using Premortem.Sidecar.Targets;
@@ -28,8 +24,8 @@ public sealed class DotNetSourceTests
         var result = await CaptureAsync(leak, Heap(CaptureVariant.Snapshot, 256 * Mib), folder.File("heap.gz"));
 
         var types = Assert.IsType<CaptureResult.Captured>(result).Types!;
-        Unpack(folder.File("heap.gz"), folder.File("heap.nettrace"));
-        var theirs = TypesIn(folder.File("heap.nettrace"));
+        Readers.Unpack(folder.File("heap.gz"), folder.File("heap.nettrace"));
+        var theirs = Readers.TypesIn(folder.File("heap.nettrace"));
         Assert.False(types.IsPartial);
         Assert.True(theirs.Count > 50, $"{theirs.Count} types");
         Assert.Equal(theirs, types.Rows.OrderBy(row => row.Name, StringComparer.Ordinal));
@@ -48,8 +44,8 @@ public sealed class DotNetSourceTests
         var partial = Assert.IsType<CaptureResult.Partial>(result);
         Assert.Equal(Reasons.TooLarge, partial.Reason);
         Assert.True(partial.Types is { IsPartial: true, Objects: > 1000 });
-        Unpack(folder.File("heap.gz"), folder.File("heap.nettrace"));
-        Assert.Equal(TypesIn(folder.File("heap.nettrace")).Sum(row => row.Objects), partial.Types.Objects);
+        Readers.Unpack(folder.File("heap.gz"), folder.File("heap.nettrace"));
+        Assert.Equal(Readers.TypesIn(folder.File("heap.nettrace")).Sum(row => row.Objects), partial.Types.Objects);
 
         var sample = Assert.IsType<CaptureResult.Captured>(await CaptureAsync(leak, Heap(CaptureVariant.PartialSnapshot, 4 * Mib), folder.File("sample.gz")));
         Assert.True(sample.Types is { IsPartial: true, Objects: > 1000 });
@@ -84,7 +80,7 @@ public sealed class DotNetSourceTests
         var result = await CaptureAsync(leak, new PlannedCapture(CaptureType.Cpu, PlanDecisions.Chosen, null, TimeSpan.FromSeconds(2)), folder.File("cpu.nettrace"));
 
         Assert.IsType<CaptureResult.Captured>(result);
-        Assert.Contains("Reprice", MethodsIn(folder.File("cpu.nettrace")));
+        Assert.Contains("Reprice", Readers.MethodsIn(folder.File("cpu.nettrace")));
     }
 
     [Fact]
@@ -103,43 +99,93 @@ public sealed class DotNetSourceTests
     }
 
     [Theory]
-    [InlineData(CaptureVariant.Snapshot)]
-    [InlineData(CaptureVariant.AllocationSamples)]
-    [InlineData(CaptureVariant.HeapDump)]
-    public async Task A_runtime_that_is_killed_in_the_middle_ends_the_capture_as_a_death(CaptureVariant variant)
+    [InlineData(CaptureType.Heap, CaptureVariant.Snapshot, 100_000)]
+    [InlineData(CaptureType.Heap, CaptureVariant.AllocationSamples, 5_000)]
+    [InlineData(CaptureType.Heap, CaptureVariant.AllocationTicks, 5_000)]
+    [InlineData(CaptureType.Cpu, null, 20_000)]
+    [InlineData(CaptureType.GcTrace, null, 5_000)]
+    public async Task What_came_of_a_runtime_that_was_killed_while_it_streamed_is_kept_and_opens(CaptureType type, CaptureVariant? variant, int afterBytes)
     {
         using var folder = new TemporaryFolder();
-        await using var leak = await HoldAsync("-size", "300", "-churn", "20");
-        var step = Heap(variant, 256 * Mib) with { Duration = TimeSpan.FromSeconds(30) };
-        var capture = CaptureAsync(leak, step, folder.File("artifact"), watch: file =>
+        await using var leak = await HoldAsync("-size", variant == CaptureVariant.Snapshot ? "150" : "5", "-churn", "20");
+        var step = new PlannedCapture(type, PlanDecisions.Chosen, null, variant == CaptureVariant.Snapshot ? null : TimeSpan.FromSeconds(60)) { Variant = variant, BufferBytes = 256 * Mib };
+        var result = await CaptureAsync(leak, step, folder.File("artifact"), watch: file =>
         {
-            // Once the first bytes are there, or the dump has begun.
-            if (file.Length > 0 || Dumps(folder).Any())
+            if (file.Length > afterBytes)
                 Kill(leak);
         });
 
-        var result = await capture;
-        Assert.True(result is CaptureResult.Partial { Reason: Reasons.TargetExited } or CaptureResult.Failed { Reason: Reasons.TargetExited } or CaptureResult.Captured, $"{result}");
-        Assert.Empty(Dumps(folder));
+        var partial = Assert.IsType<CaptureResult.Partial>(result);
+        Assert.Equal(Reasons.TargetExited, partial.Reason);
+        Assert.Equal(new FileInfo(folder.File("artifact")).Length, partial.Bytes);
+        if (type == CaptureType.Heap)
+            Assert.True(partial.Types is { IsPartial: true, Objects: > 10 }, $"{partial.Types}");
+        Assert.True(Readers.EventsIn(variant == CaptureVariant.Snapshot ? Readers.Unpack(folder.File("artifact"), folder.File("heap.nettrace")) : folder.File("artifact")) > 10);
+    }
+
+    [Theory]
+    [InlineData(CaptureVariant.PartialSnapshot)]
+    [InlineData(CaptureVariant.HeapDump)]
+    public async Task A_runtime_that_is_killed_while_it_stands_still_ends_the_capture_as_a_death(CaptureVariant variant)
+    {
+        using var folder = new TemporaryFolder();
+        await using var leak = await HoldAsync("-size", "300");
+        // The walk takes more than a second, and the dump as long.
+        var begun = TimeProvider.System.GetTimestamp();
+        var result = await CaptureAsync(leak, Heap(variant, 4 * Mib), folder.File("artifact"), watch: _ =>
+        {
+            if (variant == CaptureVariant.HeapDump ? Dumps(folder).Any() : TimeProvider.System.GetElapsedTime(begun) > TimeSpan.FromMilliseconds(300))
+                Kill(leak);
+        });
+
+        Assert.Equal(Reasons.TargetExited, result switch
+        {
+            CaptureResult.Partial partial => partial.Reason,
+            CaptureResult.Failed failed => failed.Reason,
+            _ => $"{result}",
+        });
+        // createdump goes on for a moment when the process that it reads is gone.
+        await Eventually.IsTrue(() => !Dumps(folder).Any(), "nothing left on the target's disk");
     }
 
     [Fact]
-    public async Task A_CPU_profile_of_a_runtime_that_was_killed_opens()
+    public async Task A_disk_that_becomes_full_while_the_dump_is_written_is_named_and_nothing_is_left_on_it()
     {
         using var folder = new TemporaryFolder();
-        await using var leak = await HoldAsync("-size", "1");
-        var result = await CaptureAsync(leak, new PlannedCapture(CaptureType.Cpu, PlanDecisions.Chosen, null, TimeSpan.FromSeconds(30)), folder.File("cpu.nettrace"), watch: file =>
+        using var disk = SmallDisk.MountExt4(folder.File("disk"), mebibytes: 150);
+        await using var leak = await HoldAsync("-size", "150");
+        // It grew since it was asked.
+        var asked = 0;
+        var result = await CaptureAsync(
+            leak, Heap(CaptureVariant.HeapDump, 0), folder.File("heap.dmp.gz"), dumps: new DumpFolder(disk.Path, disk.Path), residentBytes: resident => asked++ == 0 ? Mib : resident);
+
+        var failed = Assert.IsType<CaptureResult.Failed>(result);
+        Assert.Equal(Reasons.DiskFull, failed.Reason);
+        Assert.Contains(disk.Path, failed.Detail, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFiles(disk.Path));
+        Assert.False(leak.Process.HasExited);
+    }
+
+    [Fact]
+    public async Task A_dump_does_not_stay_in_the_memory_that_the_target_is_charged_for()
+    {
+        using var folder = new TemporaryFolder();
+        using var cgroup = MemoryCgroup.Create(1024 * Mib);
+        await using var leak = await HoldAsync(cgroup, "-size", "150");
+        var before = cgroup.UsageBytes;
+        var length = 0L;
+        var peak = 0L;
+        var result = await CaptureAsync(leak, Heap(CaptureVariant.HeapDump, 0), folder.File("heap.dmp.gz"), watch: file =>
         {
-            if (file.Length > 50_000)
-                Kill(leak);
+            length = Math.Max(length, Dumps(folder).Select(dump => new FileInfo(dump).Length).DefaultIfEmpty().Max());
+            // Almost at its end, and the dump is still there.
+            if (file.Length > 0)
+                peak = Dumps(folder).Any() ? cgroup.UsageBytes : peak;
         });
 
-        Assert.Equal(Reasons.TargetExited, Assert.IsType<CaptureResult.Partial>(result).Reason);
-        using var source = new EventPipeEventSource(folder.File("cpu.nettrace"));
-        var samples = 0;
-        source.Dynamic.All += item => samples += item.ProviderName == EventPipeProvider.SampleProfiler ? 1 : 0;
-        source.Process();
-        Assert.True(samples > 100, $"{samples} samples");
+        Assert.IsType<CaptureResult.Captured>(result);
+        Assert.InRange(length, 150 * Mib, 1024 * Mib);
+        Assert.InRange(peak - before, long.MinValue, length / 2);
     }
 
     [Fact]
@@ -151,12 +197,8 @@ public sealed class DotNetSourceTests
 
         Assert.IsType<CaptureResult.Captured>(result);
         Assert.Empty(Dumps(folder));
-        Unpack(folder.File("heap.dmp.gz"), folder.File("heap.dmp"));
-        using var dump = DataTarget.LoadDump(folder.File("heap.dmp"));
-        // What reads the memory of a runtime stands beside it; the service runs on the same as this test. A dump with heap does not hold
-        // the version of the library, so that it cannot be compared.
-        var access = Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, "libmscordaccore.so");
-        var orders = dump.ClrVersions.Single().CreateRuntime(access, ignoreMismatch: true).Heap.EnumerateObjects().Count(item => item.Type?.Name == Order);
+        Readers.Unpack(folder.File("heap.dmp.gz"), folder.File("heap.dmp"));
+        var orders = Readers.ObjectsIn(folder.File("heap.dmp"), Order);
         Assert.InRange(orders, 20_000, 100_000);
     }
 
@@ -174,10 +216,12 @@ public sealed class DotNetSourceTests
 
     private static PlannedCapture Heap(CaptureVariant variant, long bufferBytes) => new(CaptureType.Heap, PlanDecisions.Chosen, null) { Variant = variant, BufferBytes = bufferBytes };
 
-    private static async Task<DotNetLeak> HoldAsync(params string[] flags)
+    private static Task<DotNetLeak> HoldAsync(params string[] flags) => HoldAsync(null, flags);
+
+    private static async Task<DotNetLeak> HoldAsync(MemoryCgroup? cgroup, params string[] flags)
     {
         Need.Part(File.Exists(DotNetLeak.Program), "eng/targets builds the sample services");
-        var leak = await DotNetLeak.StartAsync(null, "", null, ["-kind", "hold", .. flags]);
+        var leak = await DotNetLeak.StartAsync(cgroup?.Path, "", null, ["-kind", "hold", .. flags]);
         await leak.Process.WaitForLineAsync("done growing", TimeSpan.FromSeconds(60));
         return leak;
     }
@@ -190,7 +234,7 @@ public sealed class DotNetSourceTests
 
     private static IEnumerable<string> Dumps(TemporaryFolder folder) => Directory.EnumerateFiles(folder.Path, "premortem-*.dmp");
 
-    private static async Task<CaptureResult> CaptureAsync(DotNetLeak leak, PlannedCapture step, string path, Action<FileStream>? watch = null)
+    private static async Task<CaptureResult> CaptureAsync(DotNetLeak leak, PlannedCapture step, string path, Action<FileStream>? watch = null, DumpFolder? dumps = null, Func<long?, long?>? residentBytes = null)
     {
         var proc = new ProcFs("/proc");
         var shared = Path.GetDirectoryName(path)!;
@@ -199,8 +243,8 @@ public sealed class DotNetSourceTests
             () => Directory.GetFiles("/tmp", string.Create(CultureInfo.InvariantCulture, $"dotnet-diagnostic-{pid}-*-socket")).FirstOrDefault(), found => found is not null, "the runtime's socket");
         using var source = new DotNetSource(
             new DiagnosticsClient(new SocketEndpoint(socket!), TimeProvider.System),
-            () => DumpFolder.Find(proc, pid, new DumpFolder(shared, shared)),
-            () => proc.Stat(pid)?.ResidentBytes,
+            () => DumpFolder.Find(proc, pid, dumps ?? new DumpFolder(shared, shared)),
+            () => residentBytes is null ? proc.Stat(pid)?.ResidentBytes : residentBytes(proc.Stat(pid)?.ResidentBytes),
             () => proc.Stat(pid) is { State: not ('Z' or 'X') },
             TimeProvider.System);
         await using var file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
@@ -211,50 +255,5 @@ public sealed class DotNetSourceTests
             await Task.WhenAny(capture, Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System));
         }
         return await capture;
-    }
-
-    private static void Unpack(string from, string to)
-    {
-        using var gzip = new GZipStream(File.OpenRead(from), CompressionMode.Decompress);
-        using var file = File.Create(to);
-        gzip.CopyTo(file);
-    }
-
-    private static List<TypeRow> TypesIn(string nettrace)
-    {
-        var sums = new Dictionary<ulong, (long Objects, long Bytes)>();
-        var names = new Dictionary<ulong, string>();
-        using var source = new EventPipeEventSource(nettrace);
-        source.Clr.TypeBulkType += item =>
-        {
-            for (var i = 0; i < item.Count; i++)
-                names[item.Values(i).TypeID] = item.Values(i).TypeName;
-        };
-        source.Clr.GCBulkNode += item =>
-        {
-            for (var i = 0; i < item.Count; i++)
-            {
-                var node = item.Values(i);
-                var (objects, bytes) = sums.GetValueOrDefault(node.TypeID);
-                sums[node.TypeID] = (objects + 1, bytes + (long)node.Size);
-            }
-        };
-        source.Process();
-        return [.. sums
-            .GroupBy(sum => names.TryGetValue(sum.Key, out var name) && name.Length > 0 ? name : "(unnamed)")
-            .Select(group => new TypeRow(group.Key, group.Sum(sum => sum.Value.Objects), group.Sum(sum => sum.Value.Bytes)))
-            .OrderBy(row => row.Name, StringComparer.Ordinal)];
-    }
-
-    private static HashSet<string> MethodsIn(string nettrace)
-    {
-        var etlx = TraceLog.CreateFromEventPipeDataFile(nettrace);
-        using var log = TraceLog.OpenOrConvert(etlx);
-        var methods = new HashSet<string>();
-        foreach (var item in log.Events.Where(item => item.ProviderName == EventPipeProvider.SampleProfiler))
-            for (var stack = item.CallStack(); stack is not null; stack = stack.Caller)
-                if (stack.CodeAddress.FullMethodName is { Length: > 0 } name)
-                    methods.Add(name.Split('(')[0].Split('.')[^1]);
-        return methods;
     }
 }

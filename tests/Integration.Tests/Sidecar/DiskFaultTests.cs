@@ -1,4 +1,3 @@
-using System.Globalization;
 using Premortem.Contracts;
 using Premortem.Testing;
 using Xunit;
@@ -124,57 +123,5 @@ public sealed class DiskFaultTests
         Assert.Equal(0, await sidecar.StopAsync());
         Assert.Equal(CapturePhase.Completed, (await ground.StoredAsync()).Record.Phase);
         Assert.Equal(0, ground.Waiting);
-    }
-
-    /// <summary>A file system of a few hundred KiB.</summary>
-    private sealed class SmallDisk : IDisposable
-    {
-        private SmallDisk(string path) => Path = path;
-
-        public string Path { get; }
-
-        private string Filler => System.IO.Path.Combine(Path, "filler");
-
-        public static SmallDisk Mount(string path, int kibibytes)
-        {
-            Directory.CreateDirectory(path);
-            var size = string.Create(CultureInfo.InvariantCulture, $"size={kibibytes}k");
-            Need.Part(Run("mount", "-t", "tmpfs", "-o", size, "tmpfs", path), "a file system cannot be mounted: it needs root");
-            return new SmallDisk(path);
-        }
-
-        public void Fill(int leaveKibibytes)
-        {
-            using (var filler = new FileStream(Filler, FileMode.Append))
-                try
-                {
-                    while (true)
-                    {
-                        filler.Write(new byte[4096]);
-                        filler.Flush();
-                    }
-                }
-                catch (IOException)
-                {
-                    // Full.
-                }
-            if (leaveKibibytes == 0)
-                return;
-            using var shorter = new FileStream(Filler, FileMode.Open);
-            shorter.SetLength(shorter.Length - (leaveKibibytes * 1024));
-        }
-
-        public void Clear() => File.Delete(Filler);
-
-        public void SetReadOnly(bool isReadOnly) => Assert.True(Run("mount", "-o", isReadOnly ? "remount,ro" : "remount,rw", Path));
-
-        public void Dispose() => Run("umount", "-l", Path);
-
-        private static bool Run(string program, params string[] arguments)
-        {
-            using var process = System.Diagnostics.Process.Start(program, arguments);
-            process.WaitForExit();
-            return process.ExitCode == 0;
-        }
     }
 }

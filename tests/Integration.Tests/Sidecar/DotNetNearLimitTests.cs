@@ -1,0 +1,68 @@
+using System.Globalization;
+using Premortem.Contracts;
+using Premortem.Contracts.Policies;
+using Premortem.Testing;
+using Xunit;
+
+namespace Premortem.Integration.Tests.Sidecar;
+
+/// <summary>Nothing that is captured of a .NET program kills it, however little is left of its container.</summary>
+[Collection(nameof(WholeMachine))]
+public sealed class DotNetNearLimitTests
+{
+    private const long MiB = 1 << 20;
+    private const string Never = "[{name: never, memoryUsage: {threshold: 1Ti}}]";
+    private const string Recordings = "{type: Cpu, duration: 1s}, {type: GcTrace, duration: 1s}, {type: Process}";
+
+    // More than the whole container: it is the kernel's limit that is met.
+    private static readonly Dictionary<string, string?> s_heapMayFillAll = new() { ["DOTNET_GCHeapHardLimitPercent"] = "0x5F" };
+
+    [Theory]
+    [InlineData(92)]
+    [InlineData(97)]
+    public async Task No_capture_kills_a_target_at_its_limit(int percent)
+    {
+        using var cgroup = MemoryCgroup.Create(512 * MiB);
+        await using var target = await DotNetLeak.StartAsync(cgroup.Path, environment: s_heapMayFillAll, flags: ["-kind", "hold", "-size", "350"]);
+        await target.Process.WaitForLineAsync("done growing", TimeSpan.FromSeconds(60));
+        // The container shrinks to what the target has, and a little.
+        cgroup.SetLimit(cgroup.WorkingSetBytes * 100 / percent);
+        var plans = new List<PlannedCapture>();
+        foreach (var captures in (string[])[
+            $"[{{type: Heap}}, {Recordings}]",
+            $"[{{type: Heap}}, {{type: Dump, dumpType: Heap}}, {Recordings}]",
+            "[{type: Dump, dumpType: Triage}, {type: Process}]",
+            "[{type: Dump, dumpType: Full}, {type: Process}]"])
+        {
+            using var ground = new SidecarGround(Never, captures, limits: "{spool: 2Gi}");
+            await using var sidecar = SidecarProcess.OnCgroup(ground, cgroup);
+            await sidecar.ReadyDotNetAsync();
+            sidecar.Signal(SidecarProcess.SigUsr1);
+            // Where they are skipped, the last is another one.
+            await sidecar.WaitForAsync(503);
+            await Eventually.Holds(
+                () => sidecar.Log.Count(line => line.EventId is 500 or 501),
+                done => done >= sidecar.Events(503)[0]["Plan"].Split(", ").Count(step => !step.StartsWith("no ", StringComparison.Ordinal)),
+                "all that was planned",
+                TimeSpan.FromSeconds(60));
+            Assert.Equal(0, await sidecar.StopAsync());
+            var record = (await ground.StoredAsync()).Record;
+            TestContext.Current.TestOutputHelper?.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{percent} %: {sidecar.Events(503)[0]["Plan"]}; {string.Join("; ", record.Artifacts.Select(artifact => $"{artifact.Type} {artifact.Bytes >> 10} KiB, rose by {artifact.RiseBytes >> 10} KiB {artifact.Error}"))}"));
+
+            Assert.Equal(0, cgroup.OomKills);
+            Assert.False(target.Process.HasExited);
+            Assert.InRange(record.Memory.WorkingSetBytes / (double)record.Memory.LimitBytes!.Value, (percent - 5) / 100.0, 1);
+            // Everything that was asked for is there, or there is a reason with its figures.
+            Assert.All(record.Artifacts, artifact => Assert.True(artifact.IsComplete, $"{artifact.Type}: {artifact.Error}"));
+            Assert.All(record.Plan.Where(step => step.Decision != PlanDecisions.Chosen), step => Assert.Contains("may be used", step.Detail, StringComparison.Ordinal));
+            Assert.All(record.Plan.Where(step => step.Decision != PlanDecisions.Skipped && step.Type != CaptureType.Process), step => Assert.InRange(step.CostBytes!.Value, 1, (record.Memory.LimitBytes.Value - record.Memory.WorkingSetBytes) / 2 + (2 * MiB)));
+            plans.AddRange(record.Plan);
+        }
+        var variants = plans.Where(step => step.Decision != PlanDecisions.Skipped).Select(step => step.Variant).ToHashSet();
+        // A dump takes little of the target, but not next to nothing.
+        Assert.Equal(percent < 95, variants.Contains(CaptureVariant.HeapDump));
+        Assert.Equal(percent < 95, variants.Contains(CaptureVariant.TriageDump));
+        Assert.Contains(CaptureVariant.PartialSnapshot, variants);
+        Assert.DoesNotContain(CaptureVariant.Snapshot, variants);
+    }
+}
