@@ -64,6 +64,15 @@ internal sealed record CaptureConditions
         return ofLimit < availableBytes ? ofLimit : availableBytes ?? ofLimit;
     }
 
+    /// <summary>
+    /// The heap now. The runtime's word is as old as its last collection, or its last count of seconds ago, and a leak grows by hundreds
+    /// of megabytes in that time: what is not known to lie outside the heap counts as heap.
+    /// </summary>
+    /// <param name="toldBytes">What the runtime said last; null: nothing.</param>
+    public static long? Heap(long? toldBytes, MemorySample? last) => last is { OutsideHeapBytes: { } outside } sample && toldBytes is { } told
+        ? Math.Max(told, sample.Reading.UnreclaimableBytes - outside)
+        : toldBytes;
+
     /// <summary>With what is known of where a runtime can write a dump.</summary>
     public CaptureConditions With(DumpFolderSearch dumps) => dumps switch
     {

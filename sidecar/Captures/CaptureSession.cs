@@ -197,6 +197,8 @@ internal sealed class CaptureSession(
     /// <summary>What the plan is made for, as far as it is known now.</summary>
     private CaptureConditions Conditions()
     {
+        // A sample of a former life says nothing about this one.
+        MemorySample? last = around.Timeline.Last is { } newest && newest.Elapsed >= life.BeganAt ? newest : null;
         var now = new CaptureConditions
         {
             Runtime = life.Identity.Runtime?.Kind,
@@ -204,14 +206,12 @@ internal sealed class CaptureSession(
             HasEnded = life.HasEnded,
             WhyNoProfiles = life.Source is null ? WhyNoProfiles() : null,
             TimeLeft = timeLeft,
-            // A sample of a former life says nothing about this one.
-            HeadroomBytes = CaptureConditions.Headroom(
-                around.Timeline.Last is { } last && last.Elapsed >= life.BeganAt ? last.Reading : null, around.MemoryLimitBytes, around.Proc.AvailableBytes()),
+            HeadroomBytes = CaptureConditions.Headroom(last?.Reading, around.MemoryLimitBytes, around.Proc.AvailableBytes()),
             ResidentBytes = around.Proc.Stat(life.Process.Pid)?.ResidentBytes,
             SpoolRoomBytes = Math.Min(Bounds().MaxBytes, around.Policy.Spec.Limits.SpoolBytes - around.Spool.UsedBytes),
             Measured = around.Costs.Now,
             IsBeside = isBeside,
-            HeapBytes = life.Heap?.Use?.CommittedBytes,
+            HeapBytes = CaptureConditions.Heap(life.Heap?.Use?.CommittedBytes, last),
         };
         return now.Runtime == RuntimeKind.DotNet ? now.With(_dumps ??= DumpFolder.Find(around.Proc, life.Process.Pid, around.Dumps)) : now;
     }
