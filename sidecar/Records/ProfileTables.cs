@@ -68,9 +68,15 @@ internal static class ProfileTables
         }
     }
 
-    /// <summary>What the newest baseline of a .NET target tells, for where nothing was captured; null: there is none, or none that can be read.</summary>
-    public static (TypeTable Types, Artifact Baseline)? ReadBaselineTypes(SpooledCapture capture, ILogger log) =>
-        Baselines(capture.Record, IsTypes) is [var newest, ..] && ReadStream(capture, newest.Key, log) is { } types ? (types, newest) : null;
+    /// <summary>What the newest baseline of a .NET target tells that has anything to tell, for where nothing was captured; null: there is none, or none that can be read.</summary>
+    public static (TypeTable Types, Artifact Baseline)? ReadBaselineTypes(SpooledCapture capture, ILogger log)
+    {
+        // A program that was idle has allocated nothing, and the baseline before tells more.
+        foreach (var baseline in Baselines(capture.Record, IsTypes))
+            if (ReadStream(capture, baseline.Key, log) is { Objects: > 0 } types)
+                return (types, baseline);
+        return null;
+    }
 
     /// <summary>Which types have grown since a baseline, or between two of them where the kill came first. Only heaps are compared.</summary>
     public static ReportTypeGrowth? ReadTypeGrowth(SpooledCapture capture, ILogger log)

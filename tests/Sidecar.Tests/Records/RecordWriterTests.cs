@@ -224,6 +224,17 @@ public sealed class RecordWriterTests : IDisposable
     }
 
     [Fact]
+    public void Where_nothing_was_allocated_the_baseline_before_tells()
+    {
+        var capture = _fixture.Open().Create(SpoolFixture.Record("a"));
+        Add(capture, "baseline-allocations.nettrace", NettraceEncoder.Start().ToArray(), 20);
+        AddHeap(capture, "baseline-2-heap.nettrace.gz", orders: 10, takenBefore: 80);
+        _records.Complete(capture, Timeline(), s_killed, []);
+        Assert.Equal(("baseline", "Shop.Order"), (capture.Record.TopFrom, capture.Record.Top[0].Name));
+        Assert.Contains("took 1 m 20 s before the trigger", File.ReadAllText(capture.PathOf("report.html")), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_stream_that_is_none_spoils_nothing()
     {
         var capture = _fixture.Open().Create(SpoolFixture.Record("a"));
