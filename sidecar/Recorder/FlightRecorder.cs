@@ -161,7 +161,7 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
         RuntimeVersion = life.Identity.Runtime?.Version,
         HeadroomBytes = CaptureConditions.Headroom(sample.Reading, sample.CeilingBytes, proc.AvailableBytes()),
         ResidentBytes = proc.Stat(life.Process.Pid)?.ResidentBytes,
-        HeapBytes = life.Heap?.Use?.CommittedBytes,
+        HeapBytes = CaptureConditions.Heap(life.Heap?.Use?.CommittedBytes, sample),
         Measured = recording.Costs.Now,
     };
 
