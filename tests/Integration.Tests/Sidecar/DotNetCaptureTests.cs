@@ -22,12 +22,13 @@ public sealed class DotNetCaptureTests
         using var ground = new SidecarGround("[{name: early, memoryUsage: {threshold: 25%}}]", "[{type: Heap}, {type: Cpu, duration: 2s}, {type: Process}]");
         using var cgroup = MemoryCgroup.Create(512 * MiB);
         await using var sidecar = SidecarProcess.OnCgroup(ground, cgroup);
-        await using var leak = await DotNetLeak.StartAsync(cgroup.Path, flags: ["-rate", "80", "-delay", "2s"]);
+        await using var leak = await DotNetLeak.StartAsync(cgroup.Path, flags: ["-rate", "60", "-delay", "2s"]);
         await leak.Process.WaitForExitAsync();
         var capture = await ground.StoredAsync(record => record.Trigger.Name == "early");
         Assert.Equal(0, await sidecar.StopAsync());
 
         Assert.Equal(0, cgroup.OomKills);
+        Assert.All(capture.Record.Artifacts, artifact => Assert.True(artifact.IsComplete, $"{artifact.Type}: {artifact.Error}"));
         Assert.Equal(CapturePhase.Completed, capture.Record.Phase);
         var heap = capture.Artifact("Heap");
         Assert.Equal(CaptureVariant.Snapshot, capture.Record.Plan.Single(step => step.Type == CaptureType.Heap).Variant);
@@ -68,9 +69,9 @@ public sealed class DotNetCaptureTests
         using var own = MemoryCgroup.Create(null);
         var port = ground.File("port");
         const string pod = """
-            export DOTNET_DiagnosticPorts="$8,connect,nosuspend"
+            export DOTNET_DiagnosticPorts="$8,connect,nosuspend" TMPDIR=/nowhere
             in_cgroup() { (echo 0 > "$1/cgroup.procs"; shift; exec "$@"); }
-            in_cgroup "$3" env -u DOTNET_DiagnosticPorts "$5" run --policy "$6" --spool "$7" --pod --diagnostic-port "$8" &
+            in_cgroup "$3" env -u DOTNET_DiagnosticPorts -u TMPDIR "$5" run --policy "$6" --spool "$7" --pod --diagnostic-port "$8" &
             in_cgroup "$1" env PREMORTEM_CONTAINER=api "$4" -rate 30 -size 60 -delay 4s &
             in_cgroup "$2" env PREMORTEM_CONTAINER=worker "$4" -rate 30 -size 60 -delay 4s -shape strings &
             wait
@@ -166,6 +167,7 @@ public sealed class DotNetCaptureTests
         await using var sidecar = SidecarProcess.OnCgroup(ground, cgroup);
         await using (var first = await DotNetLeak.StartAsync(cgroup.Path, flags: ["-kind", "hold", "-size", "20"]))
         {
+            await first.Process.WaitForLineAsync("done growing");
             await sidecar.ReadyDotNetAsync();
             sidecar.Signal(SidecarProcess.SigUsr1);
             await Eventually.IsTrue(() => Directory.EnumerateFiles(ground.Spool, "cpu.nettrace.part", SearchOption.AllDirectories).Any(part => new FileInfo(part).Length > 20_000), "samples in the spool", TimeSpan.FromSeconds(30));
@@ -173,8 +175,8 @@ public sealed class DotNetCaptureTests
             await first.Process.WaitForExitAsync();
         }
         var capture = await ground.StoredAsync();
-        Assert.Equal(CapturePhase.Partial, capture.Record.Phase);
         Assert.True(capture.Artifact("Heap").IsComplete, capture.Artifact("Heap").Error);
+        Assert.Equal(CapturePhase.Partial, capture.Record.Phase);
         var cpu = capture.Artifact("Cpu");
         Assert.Equal(Reasons.TargetExited, cpu.Reason);
         Assert.True(cpu.Bytes > 20_000);
@@ -195,6 +197,7 @@ public sealed class DotNetCaptureTests
         ground.Spool = Path.Combine(disk.Path, "spool");
         var dumps = Directory.CreateDirectory(ground.File("dumps")).FullName;
         await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "hold", "-size", "60"]);
+        await target.Process.WaitForLineAsync("done growing");
         await using var sidecar = SidecarProcess.OnProcess(ground, target.Process.Id, "--dump-directory", dumps);
         await sidecar.ReadyDotNetAsync();
         sidecar.Signal(SidecarProcess.SigUsr1);

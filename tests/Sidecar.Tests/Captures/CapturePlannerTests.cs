@@ -211,6 +211,19 @@ public sealed class CapturePlannerTests
         (s_dotNet with { HeapBytes = 2 * s_dotNet.HeapBytes }).Objects!.Value,
         tolerance: 1);
 
+    [Theory]
+    [InlineData(100, 100)]
+    [InlineData(240, 200)]
+    [InlineData(90, 100)]
+    public void What_has_grown_since_the_runtime_told_of_its_heap_counts_as_heap(int usedMebibytes, int heapMebibytes)
+    {
+        var reading = new MemoryReading(usedMebibytes * Mib, 0, 0, null, null);
+        var sample = new MemorySample(default, default, reading, null) { OutsideHeapBytes = 40 * Mib };
+        Assert.Equal(heapMebibytes * Mib, CaptureConditions.Heap(100 * Mib, sample));
+        Assert.Equal(100 * Mib, CaptureConditions.Heap(100 * Mib, sample with { OutsideHeapBytes = null }));
+        Assert.Null(CaptureConditions.Heap(null, sample));
+    }
+
     [Fact]
     public void A_process_that_would_stand_still_for_too_long_is_neither_dumped_nor_walked()
     {
