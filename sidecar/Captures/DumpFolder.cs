@@ -1,4 +1,5 @@
 using Premortem.Contracts;
+using Premortem.Sidecar.Hosting;
 using Premortem.Sidecar.Targets;
 
 namespace Premortem.Sidecar.Captures;
@@ -51,9 +52,9 @@ internal sealed record DumpFolder(string OfTarget, string FromHere)
     {
         try
         {
-            return new DriveInfo(folder).AvailableFreeSpace;
+            return FileSystem.Of(folder).FreeBytes;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (IOException)
         {
             return null;
         }
@@ -68,9 +69,9 @@ internal sealed record DumpFolder(string OfTarget, string FromHere)
             if (!Directory.Exists(folder.FromHere))
                 return $"{folder.OfTarget} is not there";
             // A dump in memory would be charged to the container, on top of the memory that it is a copy of.
-            return new DriveInfo(folder.FromHere).DriveFormat is var format and ("tmpfs" or "ramfs") ? $"{folder.OfTarget} is in memory ({format})" : null;
+            return FileSystem.Of(folder.FromHere).IsInMemory ? $"{folder.OfTarget} is in memory (tmpfs)" : null;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (IOException e)
         {
             return $"{folder.OfTarget}: {e.Message}";
         }

@@ -34,6 +34,9 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     public static partial int Ioctl(int fd, nuint request, void* argument);
 
+    [LibraryImport("libc", EntryPoint = "statfs", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Statfs(string path, StatfsBuffer* buffer);
+
     [LibraryImport("libc", EntryPoint = "madvise")]
     public static partial int Madvise(void* address, nuint length, int advice);
 
@@ -42,6 +45,22 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
     private static partial int EventFdCall(uint initial, int flags);
+
+    /// <summary>The beginning of <c>struct statfs</c>, with room for the rest of it.</summary>
+    [StructLayout(LayoutKind.Sequential, Size = 256)]
+    public struct StatfsBuffer
+    {
+        public long Type;
+        public long BlockBytes;
+        public ulong Blocks;
+        public ulong FreeBlocks;
+        public ulong AvailableBlocks;
+        public ulong Files;
+        public ulong FreeFiles;
+        public ulong Id;
+        public long NameBytes;
+        public long FragmentBytes;
+    }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct PollFd

@@ -182,7 +182,7 @@ public sealed class DiagnosticPortTests : IDisposable
     /// <summary>In a PID namespace of its own, where the same steps give the same numbers.</summary>
     private ChildProcess StartInOwnNamespace() => ChildProcess.Start(
         "unshare",
-        ["--pid", "--mount", "--fork", "--kill-child", "/bin/sh", "-c", SidecarProcess.OwnProc + "\"$0\" -kind none; exit", DotNetLeak.Program],
+        ["--pid", "--fork", "--mount", "--propagation", "unchanged", "--kill-child", "/bin/sh", "-c", SidecarProcess.OwnProc + "\"$0\" -kind none; exit", DotNetLeak.Program],
         environment: Dialling);
 
     private async Task<int> InnerAsync(ChildProcess unshare)
