@@ -20,6 +20,13 @@ internal static class CaptureEstimates
     /// <summary>What an EventPipe session takes beside its buffers.</summary>
     internal const long SessionBytes = 2 * Mib;
 
+    /// <summary>
+    /// A walk over the heap begins with a full collection, which takes memory of its own, and more of a larger heap. With 12 MiB left beside a
+    /// heap of 350 a sample in buffers of 3 MiB got the target killed; up to 8 beside the buffers were measured.
+    /// </summary>
+    private const long LeastCollectionBytes = 6 * Mib;
+    private const double CollectionShareOfHeap = 0.02;
+
     /// <summary>The buffers of a recording, which is drained while it runs; it was never seen to need more.</summary>
     internal const long RecordingBufferBytes = 16 * Mib;
     internal const long LeastRecordingBufferBytes = 1 * Mib;
@@ -53,6 +60,10 @@ internal static class CaptureEstimates
     /// <summary>What a whole snapshot of the heap needs; null where nobody knows how large the heap is.</summary>
     internal static long? SnapshotBufferBytes(CaptureConditions now) =>
         now.Objects is { } objects ? Math.Max(LeastSampleBytes, UpToMib(objects * SnapshotBytesPerObject * SnapshotSafety)) : null;
+
+    /// <summary>What a snapshot takes beside its buffers: the session, and the collection.</summary>
+    internal static long BesideSnapshotBytes(CaptureConditions now) =>
+        SessionBytes + Math.Max(LeastCollectionBytes, UpToMib((now.HeapBytes ?? now.ResidentBytes ?? 0) * CollectionShareOfHeap));
 
     /// <summary>How long the GC walks the heap with the managed threads stopped.</summary>
     internal static TimeSpan PauseOfWalk(CaptureConditions now) => Seconds((now.Objects ?? 0) * WalkSecondsPerObject);

@@ -60,7 +60,8 @@ internal static class CapturePlanner
             return step;
         var isHeap = step.Variant is CaptureVariant.Snapshot or CaptureVariant.PartialSnapshot;
         var least = isHeap ? CaptureEstimates.LeastSampleBytes : CaptureEstimates.LeastRecordingBufferBytes;
-        if (step.BufferBytes is null || LargestBuffer(now) is not { } buffer || buffer < least)
+        var beside = isHeap ? CaptureEstimates.BesideSnapshotBytes(now) : CaptureEstimates.SessionBytes;
+        if (step.BufferBytes is null || LargestBuffer(now, beside) is not { } buffer || buffer < least)
             return Skip(step.Type, TooLittle(cost, now)) with { Variant = step.Variant };
         return step with
         {
@@ -68,7 +69,7 @@ internal static class CapturePlanner
             Detail = Join(step.Detail, $"the headroom fell to {Quantity.ForPeople(now.HeadroomBytes!.Value)} before its turn: buffers of {Quantity.ForPeople(buffer)}"),
             Variant = isHeap ? CaptureVariant.PartialSnapshot : step.Variant,
             BufferBytes = buffer,
-            CostBytes = buffer + CaptureEstimates.SessionBytes,
+            CostBytes = buffer + beside,
         };
     }
 
@@ -94,7 +95,7 @@ internal static class CapturePlanner
                 ? Skip(type, TooLittle(cost, now))
                 : new PlannedCapture(type, PlanDecisions.Chosen, null, wanted) { CostBytes = cost, CostTime = wanted + tail };
         }
-        var buffer = Math.Min(CaptureEstimates.RecordingBufferBytes, LargestBuffer(now) ?? long.MaxValue);
+        var buffer = Math.Min(CaptureEstimates.RecordingBufferBytes, LargestBuffer(now, CaptureEstimates.SessionBytes) ?? long.MaxValue);
         if (buffer < CaptureEstimates.LeastRecordingBufferBytes)
             return Skip(type, TooLittle(CaptureEstimates.LeastRecordingBufferBytes + CaptureEstimates.SessionBytes, now));
         var isCut = buffer < CaptureEstimates.RecordingBufferBytes;
@@ -120,8 +121,8 @@ internal static class CapturePlanner
     internal static string Took(TimeSpan time) => Durations.Format(time < TimeSpan.FromSeconds(1) ? TimeSpan.FromMilliseconds(Math.Round(time.TotalMilliseconds)) : TimeSpan.FromSeconds(Math.Round(time.TotalSeconds, 1)));
 
     /// <summary>The largest buffers that fit into what a capture may take, in whole mebibytes; null: there is no limit.</summary>
-    internal static long? LargestBuffer(CaptureConditions now) =>
-        now.RoomBytes is { } room ? CaptureEstimates.DownToMib(room - CaptureEstimates.SessionBytes) : null;
+    internal static long? LargestBuffer(CaptureConditions now, long besideBytes) =>
+        now.RoomBytes is { } room ? CaptureEstimates.DownToMib(room - besideBytes) : null;
 
     private static IReadOnlyList<PlannedCapture> Ways(CaptureRequest request, CaptureConditions now, TimeSpan? left, bool isDumpAskedFor)
     {

@@ -20,7 +20,7 @@ internal static class DotNetVariants
     {
         var needed = CaptureEstimates.SnapshotBufferBytes(now);
         if (WhyNoSnapshot(now, left, needed) is not { } why)
-            return [Session(CaptureVariant.Snapshot, needed!.Value, CaptureEstimates.SnapshotTime(now, needed.Value))];
+            return [Session(CaptureVariant.Snapshot, needed!.Value, CaptureEstimates.SnapshotTime(now, needed.Value), now)];
         var whyNoDump = WhyNoDump(CaptureVariant.HeapDump, now);
         var dumps = whyNoDump is null && !isDumpAskedFor;
         var steps = new List<PlannedCapture>();
@@ -63,7 +63,7 @@ internal static class DotNetVariants
     {
         if (needed is not { } buffers)
             return new Obstacle(Reasons.NotEnoughHeadroom, "the size of the heap is not known");
-        var cost = buffers + CaptureEstimates.SessionBytes;
+        var cost = buffers + CaptureEstimates.BesideSnapshotBytes(now);
         if (cost > now.RoomBytes)
             return CapturePlanner.TooLittle(cost, now, string.Create(CultureInfo.InvariantCulture, $"a whole snapshot of some {now.Objects:0} objects"));
         if (WhyNoWalk(now) is { } tooLong)
@@ -115,8 +115,8 @@ internal static class DotNetVariants
         var stored = now.SpoolRoomBytes is { } spool && spool < long.MaxValue / CaptureEstimates.CompressedTo
             ? CaptureEstimates.DownToMib(spool * CaptureEstimates.CompressedTo)
             : long.MaxValue;
-        var buffer = Math.Min(Math.Min(wanted, stored), CapturePlanner.LargestBuffer(now) ?? long.MaxValue);
-        return buffer < CaptureEstimates.LeastSampleBytes ? null : Session(CaptureVariant.PartialSnapshot, buffer, CaptureEstimates.WalkTime(now));
+        var buffer = Math.Min(Math.Min(wanted, stored), CapturePlanner.LargestBuffer(now, CaptureEstimates.BesideSnapshotBytes(now)) ?? long.MaxValue);
+        return buffer < CaptureEstimates.LeastSampleBytes ? null : Session(CaptureVariant.PartialSnapshot, buffer, CaptureEstimates.WalkTime(now), now);
     }
 
     /// <returns>Null where not even the smallest buffers fit, or another capture still records.</returns>
@@ -128,12 +128,12 @@ internal static class DotNetVariants
         return CapturePlanner.Recording(CaptureType.Heap, variant, AllocationsFor, now) is { Decision: not PlanDecisions.Skipped } recording ? recording : null;
     }
 
-    private static PlannedCapture Session(CaptureVariant variant, long bufferBytes, TimeSpan time) =>
+    private static PlannedCapture Session(CaptureVariant variant, long bufferBytes, TimeSpan time, CaptureConditions now) =>
         new(CaptureType.Heap, PlanDecisions.Chosen, null)
         {
             Variant = variant,
             BufferBytes = bufferBytes,
-            CostBytes = bufferBytes + CaptureEstimates.SessionBytes,
+            CostBytes = bufferBytes + CaptureEstimates.BesideSnapshotBytes(now),
             CostTime = time,
         };
 }

@@ -48,7 +48,7 @@ internal static class BaselineStep
     {
         if (CaptureEstimates.SnapshotBufferBytes(now) is not { } buffers || buffers > LargestSnapshotBytes || CaptureEstimates.PauseOfWalk(now) > LongestWalk)
             return null;
-        var cost = buffers + CaptureEstimates.SessionBytes;
+        var cost = buffers + CaptureEstimates.BesideSnapshotBytes(now);
         return cost > now.RoomBytes
             ? null
             : new PlannedCapture(CaptureType.Heap, PlanDecisions.Chosen, null)

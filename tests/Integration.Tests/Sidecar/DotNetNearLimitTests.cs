@@ -60,7 +60,8 @@ public sealed class DotNetNearLimitTests
         Assert.Equal(percent < 95, variants.Contains(CaptureVariant.HeapDump));
         if (percent > 95)
             Assert.Empty(variants.Intersect([CaptureVariant.TriageDump, CaptureVariant.WithHeapDump, CaptureVariant.FullDump]));
-        Assert.Contains(CaptureVariant.PartialSnapshot, variants);
+        // Before it walks the heap the runtime collects, and that alone takes more than may be taken at 97 %.
+        Assert.Equal(percent < 95, variants.Contains(CaptureVariant.PartialSnapshot));
         Assert.DoesNotContain(CaptureVariant.Snapshot, variants);
     }
 }

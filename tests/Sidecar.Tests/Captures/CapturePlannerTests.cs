@@ -132,14 +132,14 @@ public sealed class CapturePlannerTests
 
     /// <summary>Where a snapshot of everything got the target killed.</summary>
     [Theory]
-    [InlineData(71)]
-    [InlineData(92)]
-    public void Near_the_limit_a_dump_is_written_and_a_small_sample_names_the_types(int percent)
+    [InlineData(71, 16)]
+    [InlineData(92, 10)]
+    public void Near_the_limit_a_dump_is_written_and_a_small_sample_names_the_types(int percent, int bufferMib)
     {
         var plan = CapturePlanner.Plan([s_heap, s_cpu], s_dotNet with { HeadroomBytes = Headroom(percent) });
         Assert.Equal([CaptureVariant.PartialSnapshot, CaptureVariant.HeapDump, null], plan.Select(step => step.Variant));
         Assert.Equal([PlanDecisions.Cut, PlanDecisions.Chosen, PlanDecisions.Chosen], plan.Select(step => step.Decision));
-        Assert.Equal(16 * Mib, plan[0].BufferBytes);
+        Assert.Equal(bufferMib * Mib, plan[0].BufferBytes);
         Assert.StartsWith("a sample of the heap: a whole snapshot of some 9260000 objects takes some 5", plan[0].Detail, StringComparison.Ordinal);
         Assert.InRange(plan[1].CostTime!.Value.TotalSeconds, 1.5, 4);
         Assert.Equal(12 * Mib, plan[1].CostBytes);
@@ -147,8 +147,8 @@ public sealed class CapturePlannerTests
 
     /// <summary>At 92 % of the limit, buffers of 64 MB got the target killed, and of 24 MB did not.</summary>
     [Theory]
-    [InlineData(71, 100, 112)]
-    [InlineData(92, 18, 22)]
+    [InlineData(71, 90, 100)]
+    [InlineData(92, 8, 12)]
     public void Without_createdump_the_sample_is_as_large_as_fits(int percent, int leastMib, int mostMib)
     {
         var heap = CapturePlanner.Plan([s_heap], s_dotNet with { HeadroomBytes = Headroom(percent), WhyNoDump = s_noDump }).Single();
@@ -162,9 +162,10 @@ public sealed class CapturePlannerTests
     [InlineData(4000, 30.0, "Snapshot")]
     [InlineData(4000, 5.0, "PartialSnapshot HeapDump")]
     [InlineData(4000, 0.0, "PartialSnapshot HeapDump")]
-    [InlineData(24, null, "PartialSnapshot HeapDump")]
-    [InlineData(23, null, "PartialSnapshot")]
-    [InlineData(8, null, "PartialSnapshot")]
+    [InlineData(30, null, "PartialSnapshot HeapDump")]
+    [InlineData(29, null, "HeapDump AllocationSamples")]
+    [InlineData(24, null, "HeapDump AllocationSamples")]
+    [InlineData(23, null, "AllocationSamples")]
     [InlineData(7, null, "AllocationSamples")]
     [InlineData(6, null, "AllocationSamples")]
     [InlineData(5, null, "")]
@@ -285,7 +286,7 @@ public sealed class CapturePlannerTests
         var snapshot = CapturePlanner.Plan([s_heap], now).Single();
         Assert.Same(snapshot, CapturePlanner.Revise(snapshot, now));
         var smaller = CapturePlanner.Revise(snapshot, now with { HeadroomBytes = 100 * Mib });
-        Assert.Equal((PlanDecisions.Cut, CaptureVariant.PartialSnapshot, 48 * Mib, 50 * Mib), (smaller.Decision, smaller.Variant, smaller.BufferBytes, smaller.CostBytes));
+        Assert.Equal((PlanDecisions.Cut, CaptureVariant.PartialSnapshot, 37 * Mib, 50 * Mib), (smaller.Decision, smaller.Variant, smaller.BufferBytes, smaller.CostBytes));
         Assert.Contains("the headroom fell to 100 MiB", smaller.Detail, StringComparison.Ordinal);
         Assert.Equal(Reasons.NotEnoughHeadroom, CapturePlanner.Revise(snapshot, now with { HeadroomBytes = 4 * Mib }).Reason);
         var dump = CapturePlanner.Plan([new(CaptureType.Dump)], now).Single();
@@ -305,7 +306,7 @@ public sealed class CapturePlannerTests
 
     [Fact]
     public void A_plan_fits_into_a_line_of_the_log() => Assert.Equal(
-        "Heap (PartialSnapshot, buffers 16 MiB), Heap (HeapDump), Cpu for 5s (buffers 16 MiB), no Goroutine (NotSupportedByRuntime)",
+        "Heap (PartialSnapshot, buffers 10 MiB), Heap (HeapDump), Cpu for 5s (buffers 16 MiB), no Goroutine (NotSupportedByRuntime)",
         PlanText.Line(CapturePlanner.Plan([s_heap, new(CaptureType.Goroutine), s_cpu], s_dotNet with { HeadroomBytes = Headroom(92), TimeLeft = TimeSpan.FromSeconds(10) })));
 
     [Fact]
