@@ -188,7 +188,9 @@ public sealed class DiagnosticPortTests : IDisposable
     private async Task<int> InnerAsync(ChildProcess unshare)
     {
         await unshare.WaitForLineAsync(", ready", TimeSpan.FromSeconds(30));
-        return _proc.Pids().Single(pid => _proc.Executable(pid) == DotNetLeak.Program && IsBelow(pid, unshare.Id));
+        // Of a program in another mount namespace the path may be shown from another root.
+        var name = System.IO.Path.GetFileName(DotNetLeak.Program);
+        return _proc.Pids().Single(pid => System.IO.Path.GetFileName(_proc.Executable(pid)) == name && IsBelow(pid, unshare.Id));
     }
 
     private bool IsBelow(int pid, int ancestor)
