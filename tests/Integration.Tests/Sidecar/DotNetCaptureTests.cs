@@ -73,8 +73,8 @@ public sealed class DotNetCaptureTests
             export DOTNET_DiagnosticPorts="$8,connect,nosuspend" TMPDIR=/nowhere
             in_cgroup() { (echo 0 > "$1/cgroup.procs"; shift; exec "$@"); }
             in_cgroup "$3" env -u DOTNET_DiagnosticPorts -u TMPDIR "$5" run --policy "$6" --spool "$7" --pod --diagnostic-port "$8" &
-            in_cgroup "$1" env PREMORTEM_CONTAINER=api "$4" -rate 30 -size 60 -delay 4s &
-            in_cgroup "$2" env PREMORTEM_CONTAINER=worker "$4" -rate 30 -size 60 -delay 4s -shape strings &
+            in_cgroup "$1" env PREMORTEM_CONTAINER=api "$4" -rate 30 -size 90 -delay 4s &
+            in_cgroup "$2" env PREMORTEM_CONTAINER=worker "$4" -rate 30 -size 90 -delay 4s -shape strings &
             wait
             """;
         await using var sidecar = SidecarProcess.From(ChildProcess.Start(
