@@ -9,8 +9,6 @@ namespace Premortem.Sidecar.Captures;
 /// <param name="FromHere">The path here: a shared volume, or by way of <c>/proc/PID/root</c>.</param>
 internal sealed record DumpFolder(string OfTarget, string FromHere)
 {
-    private const string Library = "/libcoreclr.so";
-
     private static readonly string[] OwnFolders = ["/tmp", "/var/tmp"];
 
     /// <summary>Reads <c>DIR</c> or <c>DIR:TARGET-DIR</c>; null: it is neither.</summary>
@@ -32,9 +30,8 @@ internal sealed record DumpFolder(string OfTarget, string FromHere)
         if (!Directory.Exists(root + "/"))
             return Not(Reasons.AccessDenied, "the target's files cannot be reached: run the sidecar as the target's user");
         // A single-file program holds its runtime within itself, and createdump stands nowhere or beside it.
-        if (proc.Lines(pid, "maps")?.Select(line => line[(line.IndexOf('/', StringComparison.Ordinal) + 1)..]).FirstOrDefault(path => path.EndsWith(Library, StringComparison.Ordinal)) is { } library
-            && !File.Exists($"{root}/{library[..^Library.Length]}/createdump"))
-            return Not(Reasons.NotSupportedByRuntime, $"the target's image has no createdump in /{library[..^Library.Length]}");
+        if (Path.GetDirectoryName(proc.MappedFile(pid, DotNetProcess.Library, out _)) is { } runtime && !File.Exists($"{root}{runtime}/createdump"))
+            return Not(Reasons.NotSupportedByRuntime, $"the target's image has no createdump in {runtime}");
         string? first = null;
         foreach (var folder in (DumpFolder[])[.. shared is null ? [] : (DumpFolder[])[shared], .. OwnFolders.Select(own => new DumpFolder(own, root + own))])
             switch (WhyNot(folder))

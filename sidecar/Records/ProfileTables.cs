@@ -96,7 +96,7 @@ internal static class ProfileTables
         }
         if (later is not { Measure: TypeTable.LiveObjects } || baselines.Count == 0)
             return null;
-        var since = baselines.Find(baseline => until - baseline.TakenAt >= WorthComparing) ?? baselines[^1];
+        var since = ToCompareWith(baselines, until);
         return ReadStream(capture, since.Key, log) is { Measure: TypeTable.LiveObjects, IsPartial: false } before
             ? new ReportTypeGrowth(later.Since(before), later.IsPartial, since.TakenAt!.Value, until, since.Key, file)
             : null;
@@ -130,7 +130,7 @@ internal static class ProfileTables
         }
         if (heap is null || (heap.TakenAt ?? heap.CompletedAt) is not { } until || baselines.Count == 0)
             return null;
-        var since = baselines.Find(baseline => until - baseline.TakenAt >= WorthComparing) ?? baselines[^1];
+        var since = ToCompareWith(baselines, until);
         try
         {
             var most = Math.Min(MaxBytesOfEach, room / RoomForDifference ?? MaxBytesOfEach);
@@ -193,6 +193,10 @@ internal static class ProfileTables
         [.. record.Artifacts
             .Where(artifact => artifact is { Type: ArtifactKeys.Baseline, IsComplete: true, TakenAt: not null } && isWanted(artifact))
             .OrderByDescending(artifact => artifact.TakenAt)];
+
+    /// <summary>The newest that is old enough, else the oldest.</summary>
+    private static Artifact ToCompareWith(List<Artifact> newestFirst, DateTimeOffset until) =>
+        newestFirst.Find(baseline => until - baseline.TakenAt >= WorthComparing) ?? newestFirst[^1];
 
     private static bool IsTypes(Artifact artifact) =>
         artifact.Key.EndsWith(HeapSuffix, StringComparison.Ordinal) || artifact.Key.EndsWith("allocations.nettrace", StringComparison.Ordinal);

@@ -7,7 +7,7 @@ namespace Premortem.Sidecar.Targets;
 /// <summary>What <c>/proc</c> shows of a .NET runtime in a process, before the runtime itself is asked.</summary>
 internal sealed class DotNetProcess
 {
-    private const string Library = "/libcoreclr.so";
+    internal const string Library = "/libcoreclr.so";
 
     /// <summary>Any of them, set to zero, keeps the runtime from listening.</summary>
     private static readonly string[] Switches = ["DOTNET_EnableDiagnostics", "DOTNET_EnableDiagnostics_IPC", "COMPlus_EnableDiagnostics", "COMPlus_EnableDiagnostics_IPC"];

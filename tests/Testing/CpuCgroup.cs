@@ -41,21 +41,7 @@ public sealed class CpuCgroup : IDisposable
     /// <summary>From now on it may have all there is.</summary>
     public void Lift() => Write(MemoryCgroup.IsV2 ? "cpu.max" : "cpu.cfs_quota_us", MemoryCgroup.IsV2 ? "max" : "-1");
 
-    public void Dispose()
-    {
-        // The kernel takes a moment to let go of the last process.
-        for (var attempt = 0; attempt < 500; attempt++)
-            try
-            {
-                Directory.Delete(Path);
-                return;
-            }
-            catch (IOException)
-            {
-                using var moment = new ManualResetEventSlim();
-                moment.Wait(TimeSpan.FromMilliseconds(10));
-            }
-    }
+    public void Dispose() => MemoryCgroup.Remove(Path);
 
     private void Write(string file, string value) => File.WriteAllText(System.IO.Path.Combine(Path, file), value);
 }

@@ -38,27 +38,24 @@ public sealed class MemoryCgroup : IDisposable
     public long UsageBytes => long.Parse(File.ReadAllText(System.IO.Path.Combine(Path, IsV2 ? "memory.current" : "memory.usage_in_bytes")), CultureInfo.InvariantCulture);
 
     /// <summary>The page cache that is charged now.</summary>
-    public long PageCacheBytes => long.Parse(
-        File.ReadAllLines(System.IO.Path.Combine(Path, "memory.stat")).First(line => line.StartsWith(IsV2 ? "file " : "cache ", StringComparison.Ordinal)).Split(' ')[1],
-        CultureInfo.InvariantCulture);
+    public long PageCacheBytes => Figure("memory.stat", IsV2 ? "file" : "cache");
 
     /// <summary>All that is charged now but what the kernel would take back first.</summary>
-    public long WorkingSetBytes => UsageBytes - long.Parse(
-        File.ReadAllLines(System.IO.Path.Combine(Path, "memory.stat")).First(line => line.StartsWith(IsV2 ? "inactive_file " : "total_inactive_file ", StringComparison.Ordinal)).Split(' ')[1],
-        CultureInfo.InvariantCulture);
+    public long WorkingSetBytes => UsageBytes - Figure("memory.stat", IsV2 ? "inactive_file" : "total_inactive_file");
 
     /// <summary>How many processes were killed in it for want of memory.</summary>
-    public long OomKills => long.Parse(
-        File.ReadAllLines(System.IO.Path.Combine(Path, IsV2 ? "memory.events" : "memory.oom_control")).First(line => line.StartsWith("oom_kill ", StringComparison.Ordinal))[9..],
-        CultureInfo.InvariantCulture);
+    public long OomKills => Figure(IsV2 ? "memory.events" : "memory.oom_control", "oom_kill");
 
-    public void Dispose()
+    public void Dispose() => Remove(Path);
+
+    /// <summary>Removes a cgroup of a test's own.</summary>
+    internal static void Remove(string path)
     {
         // The kernel takes a moment to let go of the last process.
         for (var attempt = 0; attempt < 500; attempt++)
             try
             {
-                Directory.Delete(Path);
+                Directory.Delete(path);
                 return;
             }
             catch (IOException)
@@ -67,4 +64,8 @@ public sealed class MemoryCgroup : IDisposable
                 moment.Wait(TimeSpan.FromMilliseconds(10));
             }
     }
+
+    private long Figure(string file, string name) => long.Parse(
+        File.ReadAllLines(System.IO.Path.Combine(Path, file)).First(line => line.StartsWith(name + " ", StringComparison.Ordinal))[(name.Length + 1)..],
+        CultureInfo.InvariantCulture);
 }

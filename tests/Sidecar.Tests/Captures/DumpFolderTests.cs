@@ -53,6 +53,14 @@ public sealed class DumpFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_runtime_at_the_end_of_a_long_map_is_found()
+    {
+        _tree.File("proc/42/maps", string.Concat(Enumerable.Repeat("7f0000000000-7f0000001000 r--p 00000000 00:00 0 /usr/lib/another.so\n", 4000)) + Maps);
+        Folder("tmp");
+        AssertNone(Find(), Reasons.NotSupportedByRuntime, "no createdump in /usr/share/dotnet/shared/Microsoft.NETCore.App/10.0.1");
+    }
+
+    [Fact]
     public void Without_createdump_there_is_none()
     {
         _tree.File("proc/42/maps", Maps);
