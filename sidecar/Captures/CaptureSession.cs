@@ -305,7 +305,8 @@ internal sealed class CaptureSession(
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
-            return null;
+            // The end of the last target ends the watch, too: the one may be told here before the other.
+            return life.HasEnded ? await life.Ended : null;
         }
     }
 
