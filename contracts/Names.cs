@@ -9,6 +9,28 @@ public static class Names
     public const string PoliciesAnnotation = "premortem.dev/policies";
     public const string ConfigAnnotation = "premortem.dev/config";
 
+    /// <summary>On a pod: what its sidecar last said of itself, a <see cref="SidecarStatus"/>; written by the operator.</summary>
+    public const string StatusAnnotation = "premortem.dev/status";
+
+    /// <summary>Whom a sidecar's token is for. A token for anybody else is refused.</summary>
+    public const string TokenAudience = "premortem.dev";
+
+    /// <summary>Where things stand inside the sidecar, and what its volumes are called.</summary>
+    public const string ConfigVolume = "premortem-config";
+    public const string ConfigFile = "/etc/premortem/pod/config";
+    public const string TokenVolume = "premortem-token";
+    public const string TokenFile = "/var/run/secrets/premortem.dev/token";
+    public const string CredentialsVolume = "premortem-s3";
+    public const string CredentialsDirectory = "/etc/premortem/s3";
+    public const string SpoolVolume = "premortem-spool";
+    public const string SpoolDirectory = "/var/lib/premortem/spool";
+
+    /// <summary>The volume that a .NET target and the sidecar share: the socket that the runtime dials, and its dumps. The same path in both.</summary>
+    public const string SharedVolume = "premortem-shared";
+    public const string SharedDirectory = "/premortem";
+    public const string DiagnosticPortFile = "/premortem/diagnostics.sock";
+    public const string DumpDirectory = "/premortem/dumps";
+
     public const string NamespaceVariable = "PREMORTEM_NAMESPACE";
     public const string WorkloadVariable = "PREMORTEM_WORKLOAD";
     public const string PodVariable = "PREMORTEM_POD";

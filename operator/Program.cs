@@ -1,0 +1,6 @@
+namespace Premortem.Operator;
+
+internal static class Program
+{
+    private static int Main() => 1;
+}
