@@ -16,8 +16,86 @@ public sealed class Controller<TKey>(
 
     public WorkQueue<TKey> Queue => queue;
 
-    /// <summary>Until it is cancelled; then what is in work is finished.</summary>
-    public Task RunAsync(CancellationToken ct) => throw new NotImplementedException($"{reconcile} {options} {time} {log}");
+    /// <summary>Until it is cancelled; then what is in work is finished, within <see cref="ControllerOptions.StopGrace"/>.</summary>
+    public async Task RunAsync(CancellationToken ct)
+    {
+        using var end = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+        await using var stopping = ct.UnsafeRegister(_ => end.CancelAfter(options.StopGrace), null);
+        await Task.WhenAll(Enumerable.Range(0, options.Workers).Select(_ => Task.Run(() => WorkAsync(end.Token, ct), CancellationToken.None)));
+    }
+
+    private async Task WorkAsync(CancellationToken end, CancellationToken ct)
+    {
+        while (!ct.IsCancellationRequested)
+        {
+            TKey key;
+            try
+            {
+                key = await queue.TakeAsync(ct);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            var started = time.GetTimestamp();
+            var result = "error";
+            try
+            {
+                result = await ReconcileAsync(key, end);
+            }
+            finally
+            {
+                queue.Done(key);
+                options.OnReconciled?.Invoke(result, time.GetElapsedTime(started));
+            }
+        }
+    }
+
+    /// <returns>Its result, one word.</returns>
+    private async Task<string> ReconcileAsync(TKey key, CancellationToken end)
+    {
+        using var timeout = new CancellationTokenSource(options.Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, end);
+        try
+        {
+            var result = await reconcile(key, either.Token);
+            queue.Forget(key);
+            if (result is not ReconcileResult.AfterResult(var delay))
+                return "success";
+            queue.AddAfter(key, delay);
+            return "requeue";
+        }
+        catch (TerminalException e)
+        {
+            queue.Forget(key);
+            Log.ReconcileTerminal(log, name, $"{key}", e.Message);
+            return "terminal";
+        }
+        catch (ApiException e) when (e.IsConflict)
+        {
+            // Somebody else wrote in between: not worth a line at the usual level.
+            queue.AddFailed(key);
+            Log.ReconcileConflict(log, name, $"{key}", e.Message);
+            return "error";
+        }
+        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        {
+            Log.ReconcileStopped(log, name, $"{key}");
+            return "error";
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested)
+        {
+            queue.AddFailed(key);
+            Log.ReconcileTimedOut(log, name, $"{key}", options.Timeout.TotalSeconds);
+            return "error";
+        }
+        catch (Exception e)
+        {
+            queue.AddFailed(key, (e as ApiException)?.RetryAfter);
+            Log.ReconcileFailed(log, name, $"{key}", e);
+            return "error";
+        }
+    }
 }
 
 public sealed record ControllerOptions
@@ -26,6 +104,9 @@ public sealed record ControllerOptions
 
     /// <summary>How long one reconcile may take.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>How long after the stop what is in work may go on.</summary>
+    public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Told of each reconcile: its result (<c>success</c>, <c>error</c>, <c>terminal</c>, <c>requeue</c>) and how long it took.</summary>
     public Action<string, TimeSpan>? OnReconciled { get; init; }

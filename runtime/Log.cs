@@ -1,0 +1,40 @@
+using Microsoft.Extensions.Logging;
+
+namespace Premortem.Runtime;
+
+/// <summary>What the runtime logs: ids 3400 to 3499, never reused, listed in docs/reference/log-events.md.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(3400, LogLevel.Information, "{Type}: {Count} objects")]
+    public static partial void Synced(ILogger log, string type, int count);
+
+    [LoggerMessage(3401, LogLevel.Information, "{Type}: listed anew, {Count} objects")]
+    public static partial void Relisted(ILogger log, string type, int count);
+
+    [LoggerMessage(3402, LogLevel.Warning, "{Type}: not watched now: {Problem}; tried again in {Seconds:0.0} s")]
+    public static partial void WatchFailed(ILogger log, string type, string problem, double seconds);
+
+    [LoggerMessage(3403, LogLevel.Warning, "{Type}: the API server does not know this type; apply its CustomResourceDefinition (crds/); it is tried again, and not told again")]
+    public static partial void TypeMissing(ILogger log, string type);
+
+    [LoggerMessage(3404, LogLevel.Warning, "{Type} {Key} cannot be read and is left out: {Problem}")]
+    public static partial void Unreadable(ILogger log, string type, string key, string problem);
+
+    [LoggerMessage(3405, LogLevel.Error, "{Type} {Key}: a handler of its change failed")]
+    public static partial void HandlerFailed(ILogger log, string type, string key, Exception e);
+
+    [LoggerMessage(3410, LogLevel.Warning, "{Controller} {Key}: failed, and is tried again")]
+    public static partial void ReconcileFailed(ILogger log, string controller, string key, Exception e);
+
+    [LoggerMessage(3411, LogLevel.Warning, "{Controller} {Key}: waits for the next change: {Problem}")]
+    public static partial void ReconcileTerminal(ILogger log, string controller, string key, string problem);
+
+    [LoggerMessage(3412, LogLevel.Warning, "{Controller} {Key}: not done within {Seconds} s, and is tried again")]
+    public static partial void ReconcileTimedOut(ILogger log, string controller, string key, double seconds);
+
+    [LoggerMessage(3413, LogLevel.Debug, "{Controller} {Key}: changed by somebody else in between, and is tried again: {Problem}")]
+    public static partial void ReconcileConflict(ILogger log, string controller, string key, string problem);
+
+    [LoggerMessage(3414, LogLevel.Information, "{Controller} {Key}: given up, since the program stops")]
+    public static partial void ReconcileStopped(ILogger log, string controller, string key);
+}
