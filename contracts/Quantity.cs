@@ -17,6 +17,19 @@ public static class Quantity
     public static bool TryParse(string text, out long bytes)
     {
         bytes = 0;
+        if (!TryParseExact(text, out var amount))
+            return false;
+        var whole = decimal.Ceiling(amount);
+        if (whole > long.MaxValue)
+            return false;
+        bytes = (long)whole;
+        return true;
+    }
+
+    /// <summary>Reads a quantity with its fraction: <c>50m</c> is 0.05.</summary>
+    public static bool TryParseExact(string text, out decimal amount)
+    {
+        amount = 0;
         if (text.Length is 0 or > 64)
             return false;
         decimal factor = 1, divisor = 1;
@@ -36,19 +49,15 @@ public static class Quantity
             return false;
         if (!decimal.TryParse(number, style, CultureInfo.InvariantCulture, out var value))
             return false;
-        decimal result;
         try
         {
-            result = decimal.Ceiling(value * factor / divisor);
+            amount = value * factor / divisor;
+            return true;
         }
         catch (OverflowException)
         {
             return false;
         }
-        if (result > long.MaxValue)
-            return false;
-        bytes = (long)result;
-        return true;
     }
 
     /// <summary>The shortest exact form in binary units: <c>256Mi</c>, <c>1536Ki</c>, <c>1000</c>.</summary>

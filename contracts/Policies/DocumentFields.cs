@@ -5,9 +5,27 @@ using System.Text.Json.Nodes;
 namespace Premortem.Contracts.Policies;
 
 /// <summary>The fields of one object of a document: each is read by name and kind, and what nobody read is unknown.</summary>
-internal sealed class DocumentFields(JsonObject fields, string path, List<FieldProblem> errors)
+/// <param name="unknown">Where unknown fields are told; null: they are errors.</param>
+internal sealed class DocumentFields(JsonObject fields, string path, List<FieldProblem> errors, List<FieldProblem>? unknown = null)
 {
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
+
+    /// <summary>The names that are there, known or not: for an object that is a map.</summary>
+    public IEnumerable<string> Names => fields.Select(entry => entry.Key);
+
+    public bool IsThere(string name) => fields[name] is not null;
+
+    /// <summary>Whether unknown fields are only told of, since who wrote the document may be newer.</summary>
+    public bool ToleratesUnknown => unknown is not null;
+
+    public void Unknown(string name, string message) => (unknown ?? errors).Add(new FieldProblem(PathOf(name), message));
+
+    public bool HasUnknown => fields.Any(entry => !_known.Contains(entry.Key));
+
+    /// <summary>The path of an entry whose name may hold dots: <c>matchLabels[app.kubernetes.io/name]</c>.</summary>
+    public string PathOfKey(string key) => $"{path}[{(key.Length <= 80 ? key : key[..80] + "…")}]";
+
+    public void WrongKey(string key, string message) => errors.Add(new FieldProblem(PathOfKey(key), message));
 
     public bool Has(string name)
     {
@@ -15,13 +33,18 @@ internal sealed class DocumentFields(JsonObject fields, string path, List<FieldP
         return fields[name] is not null;
     }
 
+    /// <summary>A string without a word about it where there is none.</summary>
+    public string? Peek(string name) =>
+        fields[name] is JsonValue value && value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : null;
+
     public bool IsEmptyList(string name) => fields[name] is JsonArray { Count: 0 };
 
-    public string PathOf(string name) => path.Length == 0 ? name : $"{path}.{name}";
+    public string PathOf(string name) => path.Length == 0 ? name : name.Length == 0 ? path : $"{path}.{name}";
 
     public void Wrong(string name, string message) => errors.Add(new FieldProblem(PathOf(name), message));
 
-    public string? String(string name, bool required = false)
+    /// <param name="most">The most characters.</param>
+    public string? String(string name, bool required = false, int most = int.MaxValue)
     {
         if (!Has(name))
         {
@@ -30,31 +53,39 @@ internal sealed class DocumentFields(JsonObject fields, string path, List<FieldP
             return null;
         }
         if (fields[name] is JsonValue value && value.GetValueKind() == JsonValueKind.String)
-            return value.GetValue<string>();
+        {
+            var text = value.GetValue<string>();
+            if (text.Length <= most)
+                return text;
+            Wrong(name, $"has {text.Length} characters, but may have {most} at most");
+            return null;
+        }
         Wrong(name, $"is {Shown(fields[name])}, but has to be a string");
         return null;
     }
 
-    public int? Integer(string name, int least, int most)
+    public int? Integer(string name, int least, int most) => (int?)Long(name, least, most);
+
+    public long? Long(string name, long least, long most)
     {
         if (!Has(name))
             return null;
         if (fields[name] is JsonValue value && value.GetValueKind() == JsonValueKind.Number
-            && int.TryParse(value.ToJsonString(), NumberStyles.Integer, CultureInfo.InvariantCulture, out var number)
+            && long.TryParse(value.ToJsonString(), NumberStyles.Integer, CultureInfo.InvariantCulture, out var number)
             && number >= least && number <= most)
             return number;
         Wrong(name, $"is {Shown(fields[name])}, but has to be a whole number from {least} to {most}");
         return null;
     }
 
-    public bool Boolean(string name)
+    public bool? Boolean(string name)
     {
         if (!Has(name))
-            return false;
+            return null;
         if (fields[name] is JsonValue value && value.GetValueKind() is JsonValueKind.True or JsonValueKind.False)
             return fields[name]!.GetValue<bool>();
         Wrong(name, $"is {Shown(fields[name])}, but has to be true or false");
-        return false;
+        return null;
     }
 
     public TimeSpan? Duration(string name, TimeSpan least, TimeSpan most, bool required = false)
@@ -108,29 +139,32 @@ internal sealed class DocumentFields(JsonObject fields, string path, List<FieldP
             return null;
         }
         if (fields[name] is JsonObject child)
-            return new DocumentFields(child, PathOf(name), errors);
+            return new DocumentFields(child, PathOf(name), errors, unknown);
         Wrong(name, $"is {Shown(fields[name])}, but has to be an object");
         return null;
     }
 
+    /// <summary>The JSON itself, for what is passed on; null where it is no object.</summary>
+    public JsonObject? Json(string name, bool required = false) => Object(name, required) is null ? null : fields[name] as JsonObject;
+
     /// <summary>The objects of a list, each with its own path; null where there is no list.</summary>
-    public IReadOnlyList<DocumentFields>? Objects(string name)
+    public IReadOnlyList<DocumentFields>? Objects(string name, int most = int.MaxValue)
     {
-        if (List(name) is not { } list)
+        if (List(name, most) is not { } list)
             return null;
         var objects = new List<DocumentFields>();
         for (var i = 0; i < list.Count; i++)
             if (list[i] is JsonObject child)
-                objects.Add(new DocumentFields(child, $"{PathOf(name)}[{i}]", errors));
+                objects.Add(new DocumentFields(child, $"{PathOf(name)}[{i}]", errors, unknown));
             else
                 Wrong($"{name}[{i}]", $"is {Shown(list[i])}, but has to be an object");
         return objects;
     }
 
-    public IReadOnlyList<string> Strings(string name)
+    public IReadOnlyList<string> Strings(string name, int most = int.MaxValue)
     {
         var strings = new List<string>();
-        if (List(name) is { } list)
+        if (List(name, most) is { } list)
             for (var i = 0; i < list.Count; i++)
                 if (list[i] is JsonValue value && value.GetValueKind() == JsonValueKind.String)
                     strings.Add(value.GetValue<string>());
@@ -167,17 +201,22 @@ internal sealed class DocumentFields(JsonObject fields, string path, List<FieldP
     {
         foreach (var (name, _) in fields)
             if (!_known.Contains(name))
-                Wrong(name, Nearest(name) is { } meant
+                Unknown(name, Nearest(name) is { } meant
                     ? $"is no field here; did you mean '{meant}'?"
                     : $"is no field here; there are {string.Join(", ", _known.Order(StringComparer.Ordinal))}");
     }
 
-    private JsonArray? List(string name)
+    private JsonArray? List(string name, int most)
     {
         if (!Has(name))
             return null;
         if (fields[name] is JsonArray list)
-            return list;
+        {
+            if (list.Count <= most)
+                return list;
+            Wrong(name, $"has {list.Count} entries, but may have {most} at most");
+            return null;
+        }
         Wrong(name, $"is {Shown(fields[name])}, but has to be a list");
         return null;
     }

@@ -13,11 +13,15 @@ public static partial class PolicyReader
     private static readonly string[] TriggerKinds = ["memoryUsage", "timeToLimit", "risingFloor", "schedule"];
     private static readonly TimeSpan Year = TimeSpan.FromDays(366);
     private const long LeastThresholdBytes = 1 << 20;
+    private const int MostContainers = 32, MostTriggers = 32, MostCaptures = 16, MostHistory = 1000;
 
     /// <param name="checkSchedule">
     /// What cron expressions and time zones are is not known here: a problem comes back with the field of the schedule as its path.
     /// </param>
-    public static PolicyReading Read(JsonNode? document, Func<ScheduleTrigger, FieldProblem?>? checkSchedule = null)
+    public static PolicyReading Read(JsonNode? document, Func<ScheduleTrigger, FieldProblem?>? checkSchedule = null) =>
+        Read(document, new PolicyReadOptions { CheckSchedule = checkSchedule });
+
+    public static PolicyReading Read(JsonNode? document, PolicyReadOptions options)
     {
         var errors = new List<FieldProblem>();
         var warnings = new List<FieldProblem>();
@@ -26,11 +30,13 @@ public static partial class PolicyReader
             errors.Add(new FieldProblem("", $"no {ProfilePolicy.Kind} document: the file is empty or no object"));
             return new PolicyReading(null, errors, warnings);
         }
-        var top = new DocumentFields(root, "", errors);
+        var top = new DocumentFields(root, "", errors, options.UnknownIn(warnings));
         if (top.String("apiVersion", required: true) is { } version && version != ProfilePolicy.ApiVersion)
             top.Wrong("apiVersion", $"is '{version}', but has to be '{ProfilePolicy.ApiVersion}'");
-        if (top.String("kind", required: true) is { } kind && kind != ProfilePolicy.Kind)
-            top.Wrong("kind", $"is '{kind}', but has to be '{ProfilePolicy.Kind}'");
+        var kind = top.String("kind", required: true);
+        var isClusterWide = kind == ProfilePolicy.ClusterKind;
+        if (kind is not (null or ProfilePolicy.Kind or ProfilePolicy.ClusterKind))
+            top.Wrong("kind", $"is '{kind}', but has to be '{ProfilePolicy.Kind}' or '{ProfilePolicy.ClusterKind}'");
         top.Ignore("status");
 
         string? name = null, @namespace = null;
@@ -40,28 +46,45 @@ public static partial class PolicyReader
             if (name is not null && !DnsName().IsMatch(name))
                 metadata.Wrong("name", $"is '{name}', but has to be a DNS name: lower-case letters, digits, '-' and '.', at most 253");
             @namespace = metadata.String("namespace");
+            if (isClusterWide && @namespace is not null)
+                metadata.Wrong("namespace", $"is '{@namespace}', but a {ProfilePolicy.ClusterKind} stands in no namespace");
         }
         ProfilePolicySpec? spec = null;
         if (top.Object("spec", required: true) is { } specFields)
-            spec = ReadSpec(specFields, checkSchedule, warnings);
+            spec = ReadSpec(specFields, isClusterWide, options, warnings);
         top.NoOthers();
         return errors.Count > 0
             ? new PolicyReading(null, errors, warnings)
-            : new PolicyReading(new ProfilePolicy(name!, @namespace, spec!), errors, warnings);
+            : new PolicyReading(new ProfilePolicy(name!, @namespace, spec!) { IsClusterWide = isClusterWide }, errors, warnings);
     }
 
-    private static ProfilePolicySpec? ReadSpec(DocumentFields spec, Func<ScheduleTrigger, FieldProblem?>? checkSchedule, List<FieldProblem> warnings)
+    /// <summary>The <c>spec</c> alone.</summary>
+    /// <param name="path">Where it stands: <c>spec</c>, <c>policies[0].spec</c>.</param>
+    public static SpecReading ReadSpec(JsonObject spec, string path, bool isClusterWide, PolicyReadOptions options)
     {
-        // These speak to the operator, which decides where a sidecar goes and how it looks.
-        spec.Ignore("selector", "sidecar");
-        var containers = spec.Strings("containers");
+        var errors = new List<FieldProblem>();
+        var warnings = new List<FieldProblem>();
+        var read = ReadSpec(new DocumentFields(spec, path, errors, options.UnknownIn(warnings)), isClusterWide, options, warnings);
+        return new SpecReading(errors.Count > 0 ? null : read, errors, warnings);
+    }
+
+    private static ProfilePolicySpec? ReadSpec(DocumentFields spec, bool isClusterWide, PolicyReadOptions options, List<FieldProblem> warnings)
+    {
+        var said = spec.Names.Where(spec.IsThere).ToHashSet(StringComparer.Ordinal);
+        // Which pods they take is for the operator; here they only have to be right.
+        SelectorReader.Check(spec, "selector", options.RequireSelector);
+        if (isClusterWide)
+            SelectorReader.Check(spec, "namespaceSelector", required: false);
+        var containers = ReadContainers(spec);
         var runtime = spec.Enum<RuntimeKind>("runtime") ?? RuntimeKind.Auto;
-        var triggers = ReadTriggers(spec, checkSchedule);
+        var triggers = ReadTriggers(spec, options.CheckSchedule);
         var captures = ReadCaptures(spec);
         var limits = ReadLimits(spec);
         var recorder = ReadFlightRecorder(spec);
         var go = ReadGo(spec);
         var storage = spec.Object("storage", required: true) is { } fields ? ReadStorage(fields, warnings) : null;
+        var sidecar = SidecarOptionsReader.Read(spec);
+        var history = spec.Integer("historyLimit", 0, MostHistory) ?? ProfilePolicySpec.DefaultHistoryLimit;
         spec.NoOthers();
         return storage is null ? null : new ProfilePolicySpec
         {
@@ -73,7 +96,24 @@ public static partial class PolicyReader
             FlightRecorder = recorder,
             Go = go,
             Storage = storage,
+            Sidecar = sidecar,
+            HistoryLimit = history,
+            Said = said,
         };
+    }
+
+    private static List<string> ReadContainers(DocumentFields spec)
+    {
+        var names = spec.Strings("containers", MostContainers);
+        var containers = new List<string>();
+        for (var i = 0; i < names.Count; i++)
+            if (!DnsLabel().IsMatch(names[i]))
+                spec.Wrong($"containers[{i}]", $"is '{Cut(names[i])}', but has to be a container's name: lower-case letters, digits and '-', at most 63");
+            else if (containers.Contains(names[i]))
+                spec.Wrong($"containers[{i}]", $"is '{names[i]}', which stands here already");
+            else
+                containers.Add(names[i]);
+        return containers;
     }
 
     private static List<Trigger> ReadTriggers(DocumentFields spec, Func<ScheduleTrigger, FieldProblem?>? checkSchedule)
@@ -84,7 +124,7 @@ public static partial class PolicyReader
             spec.Wrong("triggers", "is required: without a trigger nothing is ever captured");
             return triggers;
         }
-        var items = spec.Objects("triggers");
+        var items = spec.Objects("triggers", MostTriggers);
         if (spec.IsEmptyList("triggers"))
             spec.Wrong("triggers", "is empty: without a trigger nothing is ever captured");
         var names = new HashSet<string>(StringComparer.Ordinal);
@@ -99,6 +139,11 @@ public static partial class PolicyReader
                     item.Wrong("name", $"is '{name}', but has to be a DNS label: lower-case letters, digits and '-', at most 63");
                 else if (!names.Add(name))
                     item.Wrong("name", $"is '{name}', which another trigger of this policy has already");
+            }
+            if (item.ToleratesUnknown && !TriggerKinds.Any(item.Has) && item.HasUnknown)
+            {
+                item.Unknown("", "is a trigger of a kind that this version does not know: it never fires here");
+                continue;
             }
             var kind = item.ExactlyOneOf(TriggerKinds);
             if (kind is not null && item.Object(kind) is { } fields)
@@ -180,13 +225,18 @@ public static partial class PolicyReader
 
     private static IReadOnlyList<CaptureRequest> ReadCaptures(DocumentFields spec)
     {
-        if (spec.Objects("captures") is not { } items)
+        if (spec.Objects("captures", MostCaptures) is not { } items)
             return ProfilePolicySpec.DefaultCaptures;
         var captures = new List<CaptureRequest>();
         if (spec.IsEmptyList("captures"))
             spec.Wrong("captures", "is empty; leave it out for the default: Heap, Goroutine, Process and Cpu");
         foreach (var item in items)
         {
+            if (item.ToleratesUnknown && item.Peek("type") is { } text && !Enum.GetNames<CaptureType>().Contains(text))
+            {
+                item.Unknown("type", $"is '{Cut(text)}', which this version cannot capture");
+                continue;
+            }
             var type = item.Enum<CaptureType>("type");
             if (!item.Has("type"))
                 item.Wrong("type", "is required");
@@ -206,6 +256,8 @@ public static partial class PolicyReader
         }
         return captures;
     }
+
+    private static string Cut(string text) => text.Length <= 80 ? text : text[..80] + "…";
 
     private static TimeSpan? DefaultDuration(CaptureType type) => type switch
     {
@@ -244,7 +296,7 @@ public static partial class PolicyReader
         if (spec.Object("go") is not { } fields)
             return new GoOptions();
         var port = fields.Integer("port", 1, 65535);
-        var path = fields.String("path") ?? GoOptions.DefaultPath;
+        var path = fields.String("path", most: 256) ?? GoOptions.DefaultPath;
         if (!path.StartsWith('/') || path.Any(c => c is '?' or '#' || char.IsWhiteSpace(c) || char.IsControl(c)))
             fields.Wrong("path", $"is '{path}', but has to be a path that starts with '/', without spaces, '?' or '#'");
         fields.NoOthers();
@@ -256,7 +308,7 @@ public static partial class PolicyReader
         var kind = storage.ExactlyOneOf("directory", "s3");
         var fields = kind is null ? null : storage.Object(kind);
         Storage? result = null;
-        if (fields is not null && kind == "directory" && fields.String("path", required: true) is { } path)
+        if (fields is not null && kind == "directory" && fields.String("path", required: true, most: 1024) is { } path)
         {
             if (path.StartsWith('/') && !path.Split('/').Contains(".."))
                 result = new DirectoryStorage(path);
@@ -277,26 +329,28 @@ public static partial class PolicyReader
         var bucket = fields.String("bucket", required: true);
         if (bucket is not null && (!BucketName().IsMatch(bucket) || bucket.Contains("..", StringComparison.Ordinal)))
             fields.Wrong("bucket", $"is '{bucket}', but has to be a bucket's name: 3 to 63 lower-case letters, digits, '-' and '.', no two '.' in a row");
-        var prefix = (fields.String("prefix") ?? "").Trim('/');
+        var prefix = (fields.String("prefix", most: 512) ?? "").Trim('/');
         if (prefix.Split('/').Any(part => part is "." or ".."))
             fields.Wrong("prefix", $"is '{prefix}', but may not hold '.' or '..' as a part");
-        var region = fields.String("region");
+        var region = fields.String("region", most: 64);
         Uri? endpoint = null;
-        if (fields.String("endpoint") is { } text
+        if (fields.String("endpoint", most: 512) is { } text
             && (!Uri.TryCreate(text, UriKind.Absolute, out endpoint) || endpoint.Scheme is not ("http" or "https")
                 || endpoint.PathAndQuery != "/" || endpoint.Fragment.Length > 0 || endpoint.UserInfo.Length > 0))
             fields.Wrong("endpoint", $"is '{(text.Contains('@') ? "a URL with a user" : text)}', but has to be a URL like http://minio.storage:9000, without path or user");
         if (bucket is not null && endpoint is null && region is null)
             warnings.Add(new FieldProblem(fields.PathOf("region"), "is not set, and there is no endpoint: the region comes from the environment, and captures fail where it has none"));
-        var forcePathStyle = fields.Boolean("forcePathStyle");
+        var forcePathStyle = fields.Boolean("forcePathStyle") ?? false;
         var credentialsSecret = fields.String("credentialsSecret");
+        if (credentialsSecret is not null && !DnsName().IsMatch(credentialsSecret))
+            fields.Wrong("credentialsSecret", $"is '{Cut(credentialsSecret)}', but has to be the name of a Secret in the pod's namespace");
         ServerSideEncryption? encryption = null;
         if (fields.Object("serverSideEncryption") is { } sse)
         {
             var type = sse.String("type", required: true);
             if (type is not (null or "AES256" or "aws:kms" or "aws:kms:dsse"))
                 sse.Wrong("type", $"is '{type}', but has to be one of AES256, aws:kms, aws:kms:dsse");
-            var key = sse.String("kmsKeyId");
+            var key = sse.String("kmsKeyId", most: 2048);
             if (key is not null && type == "AES256")
                 sse.Wrong("kmsKeyId", "goes with aws:kms and aws:kms:dsse, not with AES256");
             sse.NoOthers();

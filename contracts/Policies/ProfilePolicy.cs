@@ -5,6 +5,14 @@ public sealed record ProfilePolicy(string Name, string? Namespace, ProfilePolicy
 {
     public const string ApiVersion = "premortem.dev/v1alpha1";
     public const string Kind = "ProfilePolicy";
+
+    /// <summary>The same for pods of many namespaces.</summary>
+    public const string ClusterKind = "ClusterProfilePolicy";
+
+    public bool IsClusterWide { get; init; }
+
+    /// <summary>With what names it, for <see cref="PolicyMerge"/>.</summary>
+    public ReadPolicy AsRead() => new(IsClusterWide ? ClusterKind : Kind, Name, Namespace, Spec);
 }
 
 /// <summary>The <c>spec</c> of a policy, with every default filled in.</summary>
@@ -27,6 +35,16 @@ public sealed record ProfilePolicySpec
     public GoOptions Go { get; init; } = new();
 
     public required Storage Storage { get; init; }
+
+    public SidecarOptions Sidecar { get; init; } = new();
+
+    /// <summary>How many <c>ProfileCapture</c> objects of this policy are kept.</summary>
+    public int HistoryLimit { get; init; } = DefaultHistoryLimit;
+
+    /// <summary>The fields of the spec that the document has; all others have their defaults. It decides what wins where policies meet.</summary>
+    public IReadOnlySet<string> Said { get; init; } = new HashSet<string>();
+
+    public const int DefaultHistoryLimit = 50;
 
     public static IReadOnlyList<CaptureRequest> DefaultCaptures { get; } =
     [

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Premortem.Operator.Policies;
@@ -6,6 +7,9 @@ namespace Premortem.Operator.Policies;
 internal sealed record LabelSelector(IReadOnlyDictionary<string, string> MatchLabels, IReadOnlyList<LabelRequirement> MatchExpressions)
 {
     public static LabelSelector Everything { get; } = new(new Dictionary<string, string>(), []);
+
+    /// <summary>No label can both be there and not.</summary>
+    public static LabelSelector Nothing { get; } = new(new Dictionary<string, string>(), [new("", LabelOperator.Exists, []), new("", LabelOperator.DoesNotExist, [])]);
 
     public bool Selects(IReadOnlyDictionary<string, string>? labels)
     {
@@ -18,22 +22,58 @@ internal sealed record LabelSelector(IReadOnlyDictionary<string, string> MatchLa
         return true;
     }
 
-    /// <summary>What is wrong with it is found by <c>PolicyReader</c>; here it has to be right.</summary>
-    public static LabelSelector Read(JsonObject? selector)
+    /// <summary>
+    /// Null: it cannot be read, and nobody knows what it means. What is wrong with it is said by <see cref="Contracts.Policies.PolicyReader"/>.
+    /// </summary>
+    public static LabelSelector? TryRead(JsonNode? selector)
     {
-        if (selector is null)
-            return Everything;
+        if (selector is not JsonObject { } fields)
+            return null;
         var labels = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (key, value) in selector["matchLabels"] as JsonObject ?? [])
-            labels[key] = value!.GetValue<string>();
+        if (fields["matchLabels"] is { } wanted)
+        {
+            if (wanted is not JsonObject map)
+                return null;
+            foreach (var (key, node) in map)
+            {
+                if (Text(node) is not { } value)
+                    return null;
+                labels[key] = value;
+            }
+        }
         var expressions = new List<LabelRequirement>();
-        foreach (var item in selector["matchExpressions"] as JsonArray ?? [])
-            expressions.Add(new LabelRequirement(
-                item!["key"]!.GetValue<string>(),
-                Enum.Parse<LabelOperator>(item["operator"]!.GetValue<string>()),
-                [.. (item["values"] as JsonArray ?? []).Select(value => value!.GetValue<string>())]));
+        if (fields["matchExpressions"] is { } items)
+        {
+            if (items is not JsonArray list)
+                return null;
+            foreach (var item in list)
+            {
+                if (TryReadRequirement(item as JsonObject) is not { } requirement)
+                    return null;
+                expressions.Add(requirement);
+            }
+        }
         return new LabelSelector(labels, expressions);
     }
+
+    private static LabelRequirement? TryReadRequirement(JsonObject? fields)
+    {
+        if (Text(fields?["key"]) is not { } key)
+            return null;
+        LabelOperator? @operator = Text(fields!["operator"]) switch
+        {
+            "In" => LabelOperator.In,
+            "NotIn" => LabelOperator.NotIn,
+            "Exists" => LabelOperator.Exists,
+            "DoesNotExist" => LabelOperator.DoesNotExist,
+            _ => null,
+        };
+        var values = (fields["values"] as JsonArray ?? []).Select(Text).OfType<string>().ToList();
+        return @operator is { } known ? new LabelRequirement(key, known, values) : null;
+    }
+
+    private static string? Text(JsonNode? node) =>
+        node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : null;
 }
 
 internal enum LabelOperator

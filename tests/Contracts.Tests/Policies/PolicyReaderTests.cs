@@ -132,7 +132,7 @@ public sealed class PolicyReaderTests
     [Theory]
     [InlineData("apiVersion", null, "apiVersion", "is required")]
     [InlineData("apiVersion", "\"v1\"", "apiVersion", "is 'v1', but has to be 'premortem.dev/v1alpha1'")]
-    [InlineData("kind", "\"Pod\"", "kind", "is 'Pod', but has to be 'ProfilePolicy'")]
+    [InlineData("kind", "\"Pod\"", "kind", "is 'Pod', but has to be 'ProfilePolicy' or 'ClusterProfilePolicy'")]
     [InlineData("kind", "7", "kind", "is 7, but has to be a string")]
     [InlineData("metadata", null, "metadata", "is required")]
     [InlineData("metadata", "\"checkout\"", "metadata", "is \"checkout\", but has to be an object")]
@@ -261,6 +261,99 @@ public sealed class PolicyReaderTests
     [InlineData(S3 + ".serverSideEncryption.key", "\"x\"", S3 + ".serverSideEncryption.key", "is no field here; there are kmsKeyId, type")]
     [InlineData(S3 + ".accessKeyId", "\"x\"", S3 + ".accessKeyId", "is no field here; there are bucket, credentialsSecret, endpoint, forcePathStyle, prefix, region, serverSideEncryption")]
     public void Wrong_storage_is_told_where_and_why(string at, string? value, string path, string message) => AssertWrong(at, value, path, message);
+
+    private const string Selector = "spec.selector";
+    private const string Sidecar = "spec.sidecar";
+
+    [Theory]
+    [InlineData(Selector, "7", Selector, "is 7, but has to be an object")]
+    [InlineData(Selector + ".labels", "{}", Selector + ".labels", "is no field here; there are matchExpressions, matchLabels")]
+    [InlineData(Selector + ".matchLabels", "{\"a b\": \"c\"}", Selector + ".matchLabels[a b]", "is no label, but has to be a label's key: at most 63 letters, digits, '-', '_' and '.', with a DNS name and '/' before it where it has a prefix")]
+    [InlineData(Selector + ".matchLabels", "{\"/a\": \"c\"}", Selector + ".matchLabels[/a]", "is no label, but has to be a label's key: at most 63 letters, digits, '-', '_' and '.', with a DNS name and '/' before it where it has a prefix")]
+    [InlineData(Selector + ".matchLabels", "{\"app\": true}", Selector + ".matchLabels[app]", "has to be a string: put numbers and true in quotes")]
+    [InlineData(Selector + ".matchLabels", "{\"app\": null}", Selector + ".matchLabels[app]", "has to be a string: put numbers and true in quotes")]
+    [InlineData(Selector + ".matchLabels", "{\"app\": \"-c\"}", Selector + ".matchLabels[app]", "is '-c', but has to be a label's value: at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit")]
+    [InlineData(Selector + ".matchExpressions", "[{\"operator\": \"Exists\"}]", Selector + ".matchExpressions[0].key", "is required")]
+    [InlineData(Selector + ".matchExpressions", "[{\"key\": \"a\"}]", Selector + ".matchExpressions[0].operator", "is required")]
+    [InlineData(Selector + ".matchExpressions", "[{\"key\": \"a\", \"operator\": \"Gt\"}]", Selector + ".matchExpressions[0].operator", "is 'Gt', but has to be one of In, NotIn, Exists, DoesNotExist")]
+    [InlineData(Selector + ".matchExpressions", "[{\"key\": \"a\", \"operator\": \"In\"}]", Selector + ".matchExpressions[0].values", "is empty, but In needs at least one")]
+    [InlineData(Selector + ".matchExpressions", "[{\"key\": \"a\", \"operator\": \"Exists\", \"values\": [\"b\"]}]", Selector + ".matchExpressions[0].values", "goes with In and NotIn, not with Exists")]
+    [InlineData(Selector + ".matchExpressions", "[{\"key\": \"a\", \"operator\": \"In\", \"values\": [\"b c\"]}]", Selector + ".matchExpressions[0].values[0]", "is 'b c', but has to be a label's value: at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit")]
+    [InlineData("spec.namespaceSelector", "{}", "spec.namespaceSelector", "is no field here; there are captures, containers, flightRecorder, go, historyLimit, limits, runtime, selector, sidecar, storage, triggers")]
+    [InlineData(Sidecar + ".mode", "\"Init\"", Sidecar + ".mode", "is 'Init', but has to be one of Auto, Native, Classic")]
+    [InlineData(Sidecar + ".shareProcessNamespace", "1", Sidecar + ".shareProcessNamespace", "is 1, but has to be true or false")]
+    [InlineData(Sidecar + ".resources.limits.memory", "\"64MB\"", Sidecar + ".resources.limits.memory", "is '64MB', but has to be a quantity like 64Mi")]
+    [InlineData(Sidecar + ".resources.limits.memory", "\"64m\"", Sidecar + ".resources.limits.memory", "is '64m', but the sidecar does not live on less than 16Mi")]
+    [InlineData(Sidecar + ".resources.limits.cpu", "\"-1\"", Sidecar + ".resources.limits.cpu", "is '-1', but has to be a quantity like 50m")]
+    [InlineData(Sidecar + ".resources.limits.gpu", "1", Sidecar + ".resources.limits.gpu", "is no field here; did you mean 'cpu'?")]
+    [InlineData(Sidecar + ".resources.requests", "{\"memory\": \"65Mi\"}", Sidecar + ".resources.requests.memory", "is '65Mi', but may not be above the limit of '64Mi'")]
+    [InlineData(Sidecar + ".resources.claims", "[]", Sidecar + ".resources.claims", "is no field here; there are limits, requests")]
+    [InlineData("spec.historyLimit", "1001", "spec.historyLimit", "is 1001, but has to be a whole number from 0 to 1000")]
+    [InlineData("spec.containers", "[\"app\", \"app\"]", "spec.containers[1]", "is 'app', which stands here already")]
+    [InlineData("spec.containers", "[\"App\"]", "spec.containers[0]", "is 'App', but has to be a container's name: lower-case letters, digits and '-', at most 63")]
+    [InlineData(S3 + ".credentialsSecret", "\"../x\"", S3 + ".credentialsSecret", "is '../x', but has to be the name of a Secret in the pod's namespace")]
+    public void What_speaks_to_the_operator_is_told_where_and_why(string at, string? value, string path, string message) => AssertWrong(at, value, path, message);
+
+    [Fact]
+    public void Beside_one_program_a_policy_needs_no_selector_and_in_a_cluster_it_does()
+    {
+        var document = JsonNode.Parse(With(Selector, null));
+        Assert.NotNull(PolicyReader.Read(document).Policy);
+        var reading = PolicyReader.Read(document, new PolicyReadOptions { RequireSelector = true });
+        Assert.Equal("spec.selector: is required: say which pods by their labels; {} means all", Assert.Single(reading.Errors).ToString());
+        Assert.NotNull(PolicyReader.Read(JsonNode.Parse(With(Selector, "{}")), new PolicyReadOptions { RequireSelector = true }).Policy);
+    }
+
+    [Fact]
+    public void A_cluster_policy_stands_in_no_namespace_and_selects_them()
+    {
+        var document = JsonNode.Parse(With("spec.namespaceSelector", "{\"matchExpressions\": [{\"key\": \"team\", \"operator\": \"Exists\"}]}", With("kind", "\"ClusterProfilePolicy\"")))!;
+        Assert.Equal("metadata.namespace: is 'shop', but a ClusterProfilePolicy stands in no namespace", Assert.Single(PolicyReader.Read(document).Errors).ToString());
+        document["metadata"]!.AsObject().Remove("namespace");
+        var policy = PolicyReader.Read(document).Policy!;
+        Assert.Equal((ProfilePolicy.ClusterKind, "checkout", null), (policy.AsRead().Kind, policy.Name, policy.Namespace));
+    }
+
+    [Fact]
+    public void How_the_sidecar_looks_and_how_long_history_is_are_read()
+    {
+        var spec = Read(With(Sidecar, "{\"mode\": \"Classic\", \"shareProcessNamespace\": false, \"resources\": {\"requests\": {\"cpu\": \"10m\"}, \"limits\": {\"cpu\": 1}}}", With("spec.historyLimit", "0"))).Policy!.Spec;
+        Assert.Equal((SidecarMode.Classic, false, 0), (spec.Sidecar.Mode, spec.Sidecar.ShareProcessNamespace, spec.HistoryLimit));
+        Assert.Equal("{\"requests\":{\"cpu\":\"10m\"},\"limits\":{\"cpu\":1}}", spec.Sidecar.Resources!.ToJsonString());
+        var least = Read(Least).Policy!.Spec;
+        Assert.Equal((new SidecarOptions(), 50), (least.Sidecar, least.HistoryLimit));
+    }
+
+    [Fact]
+    public void Of_a_newer_policy_what_is_known_is_taken_and_the_rest_is_told()
+    {
+        var spec = JsonNode.Parse("""
+            {
+              "triggers": [{"name": "near", "memoryUsage": {"threshold": "85%", "unless": "quiet"}}, {"name": "psi", "pressure": {"some": "10%"}}],
+              "captures": [{"type": "Heap"}, {"type": "OffCpu", "kernel": true}],
+              "storage": {"directory": {"path": "/x"}},
+              "redact": true
+            }
+            """)!.AsObject();
+        var reading = PolicyReader.ReadSpec(spec, "policies[0].spec", isClusterWide: false, new PolicyReadOptions { TolerateUnknown = true });
+        Assert.Empty(reading.Errors);
+        Assert.Equal(
+            ["policies[0].spec.captures[1].type", "policies[0].spec.redact", "policies[0].spec.triggers[0].memoryUsage.unless", "policies[0].spec.triggers[1]"],
+            reading.Warnings.Select(warning => warning.Path).Order(StringComparer.Ordinal));
+        Assert.Equal("near", Assert.Single(reading.Spec!.Triggers).Name);
+        Assert.Equal(CaptureType.Heap, Assert.Single(reading.Spec.Captures).Type);
+        Assert.Equal(6, PolicyReader.ReadSpec(spec, "spec", isClusterWide: false, new PolicyReadOptions()).Errors.Count);
+    }
+
+    [Theory]
+    [InlineData("spec.containers", 33, "\"c{0}\"")]
+    [InlineData("spec.triggers", 33, "{{\"name\": \"t{0}\", \"timeToLimit\": {{\"within\": \"1s\"}}}}")]
+    [InlineData("spec.captures", 17, "{{\"type\": \"Heap\"}}")]
+    public void A_list_has_an_end(string at, int count, string entry)
+    {
+        var list = $"[{string.Join(",", Enumerable.Range(0, count).Select(i => string.Format(System.Globalization.CultureInfo.InvariantCulture, entry, i)))}]";
+        Assert.Equal($"{at}: has {count} entries, but may have {count - 1} at most", Assert.Single(Read(With(at, list)).Errors).ToString());
+    }
 
     [Theory]
     [InlineData("null")]
