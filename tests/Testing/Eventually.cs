@@ -36,5 +36,7 @@ public static class Eventually
     public static Task<T> Holds<T>(Func<T> ask, Func<T, bool> condition, string what, TimeSpan? timeout = null) =>
         Holds(() => Task.FromResult(ask()), condition, what, timeout);
 
+    public static Task IsTrueAsync(Func<Task<bool>> condition, string what, TimeSpan? timeout = null) => Holds(condition, held => held, what, timeout);
+
     public static Task IsTrue(Func<bool> condition, string what, TimeSpan? timeout = null) => Holds(condition, held => held, what, timeout);
 }

@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using Xunit;
+
+namespace Premortem.Testing;
+
+/// <summary>What a run of kubectl or helm gave.</summary>
+public sealed record KubeCommand(string Command, int ExitCode, string Output, string Error)
+{
+    public KubeCommand AssertOk()
+    {
+        if (ExitCode != 0)
+            Assert.Fail($"{Command} ended with {ExitCode}:\n{Output}\n{Error}");
+        return this;
+    }
+
+    internal static async Task<KubeCommand> RunAsync(string program, string[] arguments, string? kubeconfig, string home, string? input = null)
+    {
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        // Neither the user's own settings nor caches of theirs.
+        start.Environment["HOME"] = home;
+        start.Environment["KUBECACHEDIR"] = Path.Combine(home, "kubectl");
+        foreach (var variable in new[] { "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HELM_NAMESPACE", "HELM_PLUGINS" })
+            start.Environment.Remove(variable);
+        start.Environment["KUBECONFIG"] = kubeconfig ?? "/dev/null";
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        try
+        {
+            await process.StandardInput.WriteAsync(input ?? "");
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It ended without reading; its exit code tells.
+        }
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
+        try
+        {
+            await process.WaitForExitAsync(deadline.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            Assert.Fail($"{Path.GetFileName(program)} {string.Join(' ', arguments)} did not end in time:\n{await output}\n{await error}");
+        }
+        return new KubeCommand($"{Path.GetFileName(program)} {string.Join(' ', arguments)}", process.ExitCode, await output, await error);
+    }
+}
