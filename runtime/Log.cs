@@ -37,4 +37,19 @@ internal static partial class Log
 
     [LoggerMessage(3414, LogLevel.Information, "{Controller} {Key}: given up, since the program stops")]
     public static partial void ReconcileStopped(ILogger log, string controller, string key);
+
+    [LoggerMessage(3420, LogLevel.Information, "{Lease}: {Identity} leads")]
+    public static partial void Leads(ILogger log, string lease, string identity);
+
+    [LoggerMessage(3421, LogLevel.Error, "{Lease}: {Identity} leads no longer")]
+    public static partial void LeadLost(ILogger log, string lease, string identity);
+
+    [LoggerMessage(3422, LogLevel.Information, "{Lease}: {Identity} has given it away")]
+    public static partial void Released(ILogger log, string lease, string identity);
+
+    [LoggerMessage(3423, LogLevel.Warning, "{Lease}: not read or written: {Problem}; it is tried again")]
+    public static partial void LeaseFailed(ILogger log, string lease, string problem);
+
+    [LoggerMessage(3430, LogLevel.Warning, "{Object}: event {Reason} not written: {Problem}")]
+    public static partial void EventDropped(ILogger log, string @object, string reason, string problem);
 }

@@ -22,6 +22,7 @@ internal sealed class StubApi : IAsyncDisposable
         Client = new Kubernetes(new KubernetesClientConfiguration { Host = address.AbsoluteUri });
     }
 
+    /// <summary>Not disposed with the server: what is under test may still be using it.</summary>
     public Kubernetes Client { get; }
 
     public ConcurrentQueue<SeenRequest> Requests { get; } = new();
@@ -57,7 +58,6 @@ internal sealed class StubApi : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _end.CancelAsync();
-        Client.Dispose();
         await _app.DisposeAsync();
         _end.Dispose();
     }
