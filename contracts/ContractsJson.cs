@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -12,7 +13,14 @@ namespace Premortem.Contracts;
     RespectNullableAnnotations = true,
     Converters = [typeof(DurationConverter)])]
 [JsonSerializable(typeof(CaptureRecord))]
-public sealed partial class ContractsJson : JsonSerializerContext;
+[JsonSerializable(typeof(CaptureReport))]
+[JsonSerializable(typeof(SidecarStatus))]
+public sealed partial class ContractsJson : JsonSerializerContext
+{
+    /// <summary>The same without line breaks and spaces, for what goes over the network and into annotations.</summary>
+    public static ContractsJson Compact =>
+        field ??= new(new JsonSerializerOptions(Default.Options) { WriteIndented = false, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+}
 
 /// <summary>A duration in the form that users type.</summary>
 public sealed class DurationConverter : JsonConverter<TimeSpan>

@@ -227,9 +227,18 @@ public static partial class PolicyReader
     {
         if (spec.Objects("captures", MostCaptures) is not { } items)
             return ProfilePolicySpec.DefaultCaptures;
-        var captures = new List<CaptureRequest>();
         if (spec.IsEmptyList("captures"))
             spec.Wrong("captures", "is empty; leave it out for the default: Heap, Goroutine, Process and Cpu");
+        return ReadCaptures(items, "policy");
+    }
+
+    /// <summary>The <c>captures</c> of a request: as those of a policy, and none means what the policy says.</summary>
+    internal static IReadOnlyList<CaptureRequest> ReadRequestedCaptures(DocumentFields request) =>
+        ReadCaptures(request.Objects("captures", MostCaptures) ?? [], "request");
+
+    private static List<CaptureRequest> ReadCaptures(IReadOnlyList<DocumentFields> items, string whose)
+    {
+        var captures = new List<CaptureRequest>();
         foreach (var item in items)
         {
             if (item.ToleratesUnknown && item.Peek("type") is { } text && !Enum.GetNames<CaptureType>().Contains(text))
@@ -241,13 +250,13 @@ public static partial class PolicyReader
             if (!item.Has("type"))
                 item.Wrong("type", "is required");
             var duration = item.Duration("duration", TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10));
+            var dump = item.Enum<DumpType>("dumpType");
             if (type is { } t)
             {
                 if (duration is not null && !CaptureRequest.TakesTime(t))
                     item.Wrong("duration", $"goes with Cpu, Trace and GcTrace; a {t} capture takes none");
                 if (captures.Any(capture => capture.Type == t))
-                    item.Wrong("type", $"is '{t}', which this policy captures already");
-                var dump = item.Enum<DumpType>("dumpType");
+                    item.Wrong("type", $"is '{t}', which this {whose} captures already");
                 if (dump is not null && t != CaptureType.Dump)
                     item.Wrong("dumpType", $"goes with Dump, not with {t}");
                 captures.Add(new CaptureRequest(t, duration ?? DefaultDuration(t)) { DumpType = dump ?? DumpType.Heap });
