@@ -24,6 +24,9 @@ internal sealed record PolicyView(
     LabelSelector NamespaceSelector,
     SidecarOptions Sidecar)
 {
+    /// <summary>What happened before it is none of its business; null: not known.</summary>
+    public DateTimeOffset? CreatedAt { get; init; }
+
     public bool IsValid => Reading.Policy is not null;
 
     /// <summary>For <see cref="PolicyMerge"/>; null where it is invalid.</summary>
@@ -54,7 +57,10 @@ internal sealed record PolicyView(
             // Of a policy whose selector is wrong nobody knows which pods it means.
             LabelSelector.TryRead(spec["selector"]) ?? LabelSelector.Nothing,
             isClusterWide && spec["namespaceSelector"] is { } namespaces ? LabelSelector.TryRead(namespaces) ?? LabelSelector.Nothing : LabelSelector.Everything,
-            read.Spec?.Sidecar ?? new SidecarOptions());
+            read.Spec?.Sidecar ?? new SidecarOptions())
+        {
+            CreatedAt = meta.CreationTimestamp,
+        };
     }
 
     /// <summary>The order of precedence: what comes first wins.</summary>
