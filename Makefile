@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build test unit demo bench targets assets s3 s3-down format lint clean images
+.PHONY: help build test unit demo bench targets assets cluster-assets cluster cluster-down s3 s3-down format lint clean images
 
 CONFIGURATION := Release
 PUBLISH := artifacts/publish
@@ -12,7 +12,7 @@ export MSBUILDDISABLENODEREUSE := 1
 export UseSharedCompilation := false
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build everything, and the native programs into artifacts/publish
 	@eng/deps build
@@ -27,12 +27,21 @@ assets: ## fetch what the tests need besides: a kernel for qemu, an S3 server
 	@tests/vm/vm assets
 	@tests/s3/s3 install
 
-test: build targets assets ## unit and integration tests; the last line sums them up
+cluster-assets: ## build Kubernetes' API server, once (10 minutes), and fetch etcd, kubectl and helm
+	@tests/cluster/cluster assets
+
+cluster: build cluster-assets ## a Kubernetes control plane with the operator in it; says how to reach it
+	@tests/cluster/cluster operator
+
+cluster-down: ## stop it
+	@tests/cluster/cluster down
+
+test: build targets assets cluster-assets ## unit and integration tests; the last line sums them up
 	@eng/test
 
 unit: ## unit tests alone
 	@dotnet build Operator.sln $(DOTNET_FLAGS)
-	@eng/test Contracts Profiles Sidecar
+	@eng/test Contracts Profiles Runtime Operator Sidecar
 
 demo: ## Go and .NET services leak and die; their profiles are there (S3=1: in a real bucket; PLAY="go dotnet native")
 	@eng/demo $(if $(S3),--s3) $(PLAY)
