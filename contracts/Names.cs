@@ -25,6 +25,9 @@ public static class Names
     public const string SpoolVolume = "premortem-spool";
     public const string SpoolDirectory = "/var/lib/premortem/spool";
 
+    /// <summary>For <c>storage.directory</c> where no container has a volume at that path.</summary>
+    public const string DirectoryVolume = "premortem-storage";
+
     /// <summary>The volume that a .NET target and the sidecar share: the socket that the runtime dials, and its dumps. The same path in both.</summary>
     public const string SharedVolume = "premortem-shared";
     public const string SharedDirectory = "/premortem";
@@ -36,6 +39,7 @@ public static class Names
     public const string PodVariable = "PREMORTEM_POD";
     public const string ContainerVariable = "PREMORTEM_CONTAINER";
     public const string NodeVariable = "PREMORTEM_NODE";
+    public const string PodUidVariable = "PREMORTEM_POD_UID";
 
     /// <summary>Where the Secret with S3 credentials is mounted: files <c>accessKeyId</c>, <c>secretAccessKey</c>, [<c>sessionToken</c>].</summary>
     public const string S3CredentialsVariable = "PREMORTEM_S3_CREDENTIALS_DIR";

@@ -69,6 +69,7 @@ public static class SettingsReader
             item.NoOthers();
         }
         var ends = top.Boolean("endsWithTargets") ?? false;
+        var spool = top.Long("spoolBytes", 1, long.MaxValue);
         var report = top.Object("report") is { } fields ? ReadReport(fields) : null;
         var requests = new List<RequestedCapture>();
         foreach (var item in top.Objects("requests", MostRequests) ?? [])
@@ -81,6 +82,7 @@ public static class SettingsReader
             Policies = policies,
             Containers = containers,
             EndsWithTargets = ends,
+            SpoolBytes = spool,
             Report = report,
             Requests = requests,
         };

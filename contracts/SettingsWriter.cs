@@ -73,6 +73,8 @@ public static class SettingsWriter
         json.WriteEndArray();
         if (settings.EndsWithTargets)
             json.WriteBoolean("endsWithTargets", true);
+        if (settings.SpoolBytes is { } spool)
+            json.WriteNumber("spoolBytes", spool);
         if (settings.Report is { } report)
         {
             json.WriteStartObject("report");

@@ -25,6 +25,9 @@ public sealed record SidecarSettings
     /// <summary>The sidecar ends when all its targets have ended for good: it is a container beside a Job's, which would not end otherwise.</summary>
     public bool EndsWithTargets { get; init; }
 
+    /// <summary>The most that captures may hold on the pod's disk, whatever a policy says later: the volume was made for so much. Null: not known.</summary>
+    public long? SpoolBytes { get; init; }
+
     /// <summary>Where captures are reported; null: nowhere.</summary>
     public ReportSettings? Report { get; init; }
 

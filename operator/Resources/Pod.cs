@@ -23,6 +23,9 @@ internal sealed record PodSpec
     public IReadOnlyList<PodContainer>? Containers { get; init; }
 
     public IReadOnlyList<PodContainer>? InitContainers { get; init; }
+
+    /// <summary>Of all containers together (Kubernetes 1.32).</summary>
+    public ContainerResources? Resources { get; init; }
 }
 
 internal sealed record PodContainer(string Name, string? Image = null, string? RestartPolicy = null)

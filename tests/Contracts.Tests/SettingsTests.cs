@@ -83,6 +83,7 @@ public sealed class SettingsTests
         SidecarSettings[] others =
         [
             Whole with { EndsWithTargets = false },
+            Whole with { SpoolBytes = 1 << 30 },
             Whole with { Report = null },
             Whole with { Requests = [] },
             Whole with { Containers = [] },

@@ -1,0 +1,3 @@
+namespace Premortem.Operator.Injection;
+
+internal sealed record NamespaceView(string Name, IReadOnlyDictionary<string, string> Labels);
