@@ -52,4 +52,25 @@ internal static partial class Log
 
     [LoggerMessage(3430, LogLevel.Warning, "{Object}: event {Reason} not written: {Problem}")]
     public static partial void EventDropped(ILogger log, string @object, string reason, string problem);
+
+    [LoggerMessage(3440, LogLevel.Information, "Secret {Secret}: {Change} of the webhooks' authority: {Reason}")]
+    public static partial void AuthorityChanged(ILogger log, string secret, string change, string reason);
+
+    [LoggerMessage(3441, LogLevel.Information, "{Webhook}: its caBundle is the webhooks' authority now")]
+    public static partial void BundleInjected(ILogger log, string webhook);
+
+    [LoggerMessage(3442, LogLevel.Warning, "{Webhook} is missing; the chart makes it; it is looked for again, and not told again")]
+    public static partial void WebhookMissing(ILogger log, string webhook);
+
+    [LoggerMessage(3443, LogLevel.Information, "A webhook certificate until {Until:u}: {Reason}")]
+    public static partial void CertificateIssued(ILogger log, DateTime until, string reason);
+
+    [LoggerMessage(3444, LogLevel.Warning, "The webhooks' certificates are not looked after now: {Problem}; tried again in {Seconds:0.0} s")]
+    public static partial void CertificatesFailed(ILogger log, string problem, double seconds);
+
+    [LoggerMessage(3445, LogLevel.Information, "{Folder}: a webhook certificate until {Until:u}")]
+    public static partial void CertificateRead(ILogger log, string folder, DateTime until);
+
+    [LoggerMessage(3446, LogLevel.Error, "{Folder}: tls.crt and tls.key cannot be read: {Problem}; they are tried again, and the last good ones stay")]
+    public static partial void CertificateUnreadable(ILogger log, string folder, string problem);
 }
