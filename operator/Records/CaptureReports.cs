@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Premortem.Contracts;
 using Premortem.Operator.Resources;
 using Premortem.Runtime;
@@ -57,7 +56,7 @@ internal sealed class CaptureReports(
             var status = CaptureRecords.Status(report, current, pod, time.GetUtcNow());
             try
             {
-                var written = await captures.PatchStatusAsync(ResourceKey.Of(current), Replace(current, status), ct);
+                var written = await captures.PatchStatusAsync(ResourceKey.Of(current), StatusPatch.Between(current.Status, status, current.Metadata.ResourceVersion)!, ct);
                 Tell(report, current, written, status, pod, workload);
                 return ReportAnswer.Taken;
             }
@@ -68,14 +67,6 @@ internal sealed class CaptureReports(
         }
         return ReportAnswer.Unavailable("others write the same record all the time");
     }
-
-    /// <summary>The whole status, on the version that it was made from: a field that is not there any more goes.</summary>
-    internal static ResourcePatch Replace(ProfileCapture current, ProfileCaptureStatus status) => new ResourcePatch.Json(new JsonArray
-    {
-        // One that differs is a conflict.
-        new JsonObject { ["op"] = "replace", ["path"] = "/metadata/resourceVersion", ["value"] = current.Metadata.ResourceVersion },
-        new JsonObject { ["op"] = "add", ["path"] = "/status", ["value"] = System.Text.Json.JsonSerializer.SerializeToNode(status, ResourceJson.Options) },
-    });
 
     private async Task<Pod?> FindPodAsync(PodIdentity identity, CancellationToken ct)
     {

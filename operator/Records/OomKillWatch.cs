@@ -186,7 +186,7 @@ internal sealed class OomKillWatch
     private async Task WriteStatusAsync(OomKill kill, Pod pod, ProfileCapture record, CancellationToken ct)
     {
         var status = OomKills.PlaceholderStatus(kill, pod, Explanations.NothingOf(kill, pod, _selecting(pod)), _time.GetUtcNow());
-        await _captures.PatchStatusAsync(ResourceKey.Of(record), CaptureReports.Replace(record, status), ct);
+        await _captures.PatchStatusAsync(ResourceKey.Of(record), StatusPatch.Between(record.Status, status, record.Metadata.ResourceVersion)!, ct);
     }
 
     /// <param name="placeholder">What has stood for the kill until now.</param>

@@ -39,7 +39,7 @@ internal static class RecordText
     public static string Label(string name)
     {
         var safe = Safe(name, MaxLabel, char.IsAsciiLetterOrDigit, c => c is '-' or '_' or '.');
-        if (safe == name)
+        if (safe == name && safe.Length > 0)
             return safe;
         var hash = Hash(name);
         safe = Safe(name, MaxLabel - hash.Length - 1, char.IsAsciiLetterOrDigit, c => c is '-' or '_' or '.');

@@ -79,7 +79,9 @@ internal static partial class ReportReader
 
     private static ReportAnswer? Check(CaptureReport report, string id)
     {
-        var record = report.Record;
+        // What a constructor takes is null where it is missing, whatever its type says.
+        if (report.Record is not { } record)
+            return Wrong("record", "is required");
         if (record.Id != id)
             return Wrong("record.id", $"is not the id of the path, '{id}'");
         if (report.Sequence < 1)
@@ -131,13 +133,13 @@ internal static partial class ReportReader
         {
             if (Name(request.Name) is { } name)
                 return Wrong("request.name", name);
-            if (request.Uid.Length is 0 or > MaxWord)
+            if (request.Uid is not { Length: > 0 and <= MaxWord })
                 return Wrong("request.uid", "has to be the UID of the ProfileCapture that asks");
         }
         return null;
 
         static ReportAnswer Wrong(string field, string detail) => ReportAnswer.Invalid(field, detail);
-        static string? Name(string name) => name.Length is > 0 and <= MaxName && RecordText.Clean(name, MaxName + 1) == name
+        static string? Name(string? name) => name is { Length: > 0 and <= MaxName } && RecordText.Clean(name, MaxName + 1) == name
             ? null
             : $"has to be a name of 1 to {MaxName} characters";
         static string? Time(DateTimeOffset time) => time.Year is >= 2000 and < 2200 ? null : "is no time of this age";
