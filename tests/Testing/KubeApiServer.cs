@@ -134,11 +134,10 @@ public sealed class KubeApiServer : IAsyncDisposable
     public Task<KubeCommand> KubectlAsync(params string[] arguments) => KubeCommand.RunAsync(KubeAssets.Kubectl, arguments, AdminKubeconfig, _folder);
 
     /// <summary>Applies manifests given as text, and fails the test where the server refuses them.</summary>
-    public async Task ApplyAsync(string manifests, string? ns = null)
-    {
-        string[] arguments = ["apply", "-f", "-", .. ns is null ? Array.Empty<string>() : ["-n", ns]];
-        (await KubeCommand.RunAsync(KubeAssets.Kubectl, arguments, AdminKubeconfig, _folder, manifests)).AssertOk();
-    }
+    public async Task ApplyAsync(string manifests, string? ns = null) => await ApplyAsync(manifests, ns is null ? [] : ["-n", ns]);
+
+    /// <summary>As <see cref="ApplyAsync(string, string?)"/>, and what the server does not know is refused.</summary>
+    public Task ApplyStrictlyAsync(string manifests) => ApplyAsync(manifests, ["--server-side", "--validate=strict"]);
 
     public Task<KubeCommand> HelmAsync(params string[] arguments) => KubeCommand.RunAsync(KubeAssets.Helm, arguments, AdminKubeconfig, _folder);
 
@@ -309,6 +308,9 @@ public sealed class KubeApiServer : IAsyncDisposable
         }
     }
 
+    private async Task ApplyAsync(string manifests, string[] arguments) =>
+        (await KubeCommand.RunAsync(KubeAssets.Kubectl, ["apply", "-f", "-", .. arguments], AdminKubeconfig, _folder, manifests)).AssertOk();
+
     private async Task StartAllAsync()
     {
         WriteCredentials();
@@ -403,10 +405,9 @@ public sealed class KubeApiServer : IAsyncDisposable
     private async Task StartControllersAsync()
     {
         var program = KubeAssets.KubeControllerManager;
-        if (program is null)
-            Assert.Skip("kube-controller-manager is missing, which envtest does not bring: run 'make cluster-assets'");
+        KubeNeed.Controllers();
         _controllers = await KubeProcess.StartAsync(
-            program,
+            program!,
             [
                 $"--kubeconfig={AdminKubeconfig}", "--leader-elect=false", "--secure-port=0", "--controllers=*",
                 $"--service-account-private-key-file={_folder}/tokens.key", $"--root-ca-file={_folder}/ca.crt", $"--cert-dir={_folder}",

@@ -13,6 +13,13 @@ public sealed record KubeCommand(string Command, int ExitCode, string Output, st
         return this;
     }
 
+    /// <summary>helm by itself, for what needs no server.</summary>
+    public static async Task<KubeCommand> HelmAsync(params string[] arguments)
+    {
+        using var home = new TemporaryFolder();
+        return await RunAsync(KubeAssets.Helm, arguments, kubeconfig: null, home.Path);
+    }
+
     internal static async Task<KubeCommand> RunAsync(string program, string[] arguments, string? kubeconfig, string home, string? input = null)
     {
         var start = new ProcessStartInfo(program, arguments)

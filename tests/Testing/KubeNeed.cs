@@ -13,4 +13,11 @@ public static class KubeNeed
     }
 
     public static void Server(KubeApiServer server, KubeFeature feature) => Server(server, feature.Since, feature.What);
+
+    /// <summary>kube-controller-manager, which envtest does not bring.</summary>
+    public static void Controllers()
+    {
+        if (KubeAssets.KubeControllerManager is null)
+            Assert.Skip("kube-controller-manager is missing, which envtest does not bring: run 'make cluster-assets'");
+    }
 }
