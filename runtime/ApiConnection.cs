@@ -12,6 +12,9 @@ internal sealed class ApiConnection(IKubernetes client)
 {
     private const int LongestError = 64 * 1024;
 
+    // Whoever asks for more, such as a proxy in between, is asked again nevertheless.
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
+
     private readonly Kubernetes _client = client as Kubernetes
         ?? throw new ArgumentException($"needs {nameof(Kubernetes)}, which gives away its connections, and not {client.GetType().Name}", nameof(client));
 
@@ -80,11 +83,11 @@ internal sealed class ApiConnection(IKubernetes client)
         await using var stream = await response.Content.ReadAsStreamAsync(ct);
         var length = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, ct);
         var status = ApiStatus.Read(body.AsSpan(0, length));
-        var seconds = status?.Details?.RetryAfterSeconds;
+        var wait = response.Headers.RetryAfter?.Delta ?? TimeSpan.FromSeconds(status?.Details?.RetryAfterSeconds ?? 0);
         return new ApiException(
             response.StatusCode,
             status?.Reason,
             status?.Message ?? $"{method} {path}: HTTP {(int)response.StatusCode} {response.ReasonPhrase}",
-            response.Headers.RetryAfter?.Delta ?? (seconds > 0 ? TimeSpan.FromSeconds(seconds.Value) : null));
+            wait <= TimeSpan.Zero ? null : wait < LongestWait ? wait : LongestWait);
     }
 }

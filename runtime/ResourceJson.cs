@@ -21,7 +21,7 @@ public static class ResourceJson
             PropertyNameCaseInsensitive = false,
             DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
             Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-            Converters = { new JsonStringEnumConverter(), new TimeConverter() },
+            Converters = { new JsonStringEnumConverter(), new TimeConverter(), new SharedStrings() },
         };
         options.MakeReadOnly(populateMissingResolver: true);
         return options;

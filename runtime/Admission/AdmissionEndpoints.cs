@@ -48,7 +48,15 @@ public static class AdmissionEndpoints
             body.ResetWrittenCount();
             AdmissionReviews.Write(body, request, answer);
         }
-        options.OnAnswered?.Invoke(request, answer, options.Time.GetElapsedTime(started));
+        try
+        {
+            options.OnAnswered?.Invoke(request, answer, options.Time.GetElapsedTime(started));
+        }
+        catch (Exception e)
+        {
+            // Failing to count must not be what blocks a pod.
+            Tell(options, request, e);
+        }
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = body.WrittenCount;
         await context.Response.BodyWriter.WriteAsync(body.WrittenMemory, context.RequestAborted);

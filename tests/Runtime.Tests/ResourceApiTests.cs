@@ -66,6 +66,15 @@ public sealed class ResourceApiTests
         Assert.Equal([new ResourceKey("ns", "strange"), default], unreadable.Select(item => item.Key));
     }
 
+    [Fact]
+    public async Task Equal_words_of_many_objects_are_kept_once()
+    {
+        await using var stub = await StubApi.StartAsync((_, response, _) => response.List("9", Thing.Json("one", 7), Thing.Json("two", 8), Thing.Json("\\u0061\\\"", 9), Thing.Json(new string('ö', 96), 10)));
+        var items = (await Api(stub).ListAsync(new ListRequest(), Ct)).Items;
+        Assert.Same(items[0].Metadata.Namespace, items[1].Metadata.Namespace);
+        Assert.Equal(["one", "two", "a\"", new string('ö', 96)], items.Select(item => item.Metadata.Name));
+    }
+
     [Theory]
     [InlineData(409, "Conflict", true, false)]
     [InlineData(409, "AlreadyExists", false, true)]
@@ -77,12 +86,14 @@ public sealed class ResourceApiTests
         Assert.Equal(((HttpStatusCode)code, reason, "said no", isConflict, isAlreadyExists), (error.Status!.Value, error.Reason, error.Message, error.IsConflict, error.IsAlreadyExists));
     }
 
-    [Fact]
-    public async Task How_long_the_server_wants_to_be_left_alone_is_told()
+    [Theory]
+    [InlineData(7, 7)]
+    [InlineData(1_000_000, 300)]
+    public async Task How_long_the_server_wants_to_be_left_alone_is_told_within_reason(int asked, int told)
     {
-        await using var stub = await StubApi.StartAsync((_, response, _) => response.Refuse(429, "TooManyRequests", retryAfter: 7));
+        await using var stub = await StubApi.StartAsync((_, response, _) => response.Refuse(429, "TooManyRequests", asked));
         var error = await Assert.ThrowsAsync<ApiException>(() => Api(stub).ListAsync(new ListRequest(), Ct));
-        Assert.Equal(TimeSpan.FromSeconds(7), error.RetryAfter);
+        Assert.Equal(TimeSpan.FromSeconds(told), error.RetryAfter);
     }
 
     [Fact]
