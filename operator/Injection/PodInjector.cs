@@ -66,7 +66,13 @@ internal static class PodInjector
         var sidecar = new SidecarContainer(pod, patch);
         sidecar.AddSettings();
         if (options.Report is not null)
-            sidecar.AddToken();
+        {
+            // A server that gives no pod an account by itself refuses a pod that wants a token of none.
+            if ((pod.Spec.Text("serviceAccountName") ?? pod.Spec.Text("serviceAccount")) is { Length: > 0 })
+                sidecar.AddToken();
+            else
+                warnings.Add("the pod has no service account, and so no token with which the sidecar could report: captures are stored, and no ProfileCapture is made; set spec.serviceAccountName");
+        }
         sidecar.AddSpool(spoolBytes);
         AddStorage(sidecar, watched, warnings);
         var connected = watched.Where(target => DotNetTargets.Connect(target, sidecar.SharedVolume, patch, warnings)).ToArray();

@@ -11,6 +11,8 @@ namespace Premortem.Operator.Injection;
 /// </summary>
 internal static class SidecarResources
 {
+    private const string Disk = "ephemeral-storage";
+    private const string LeastDisk = "16Mi";
     private static readonly string[] Computed = ["cpu", "memory"];
     private static readonly Dictionary<string, string> LeastRequest = new() { ["cpu"] = "10m", ["memory"] = "32Mi" };
     private static readonly Dictionary<string, string> LeastLimit = new() { ["cpu"] = "500m", ["memory"] = "96Mi" };
@@ -63,14 +65,14 @@ internal static class SidecarResources
         {
             // The kubelet evicts a pod that holds more on its disk than the sum of such limits. Volumes count, and the sidecar brings its own.
             limits[Disk] = Quantity.Format(diskBytes);
-            requests[Disk] ??= "16Mi";
+            requests[Disk] ??= LeastDisk;
         }
+        if (requests[Disk] is null && containers.All(of => Amount(of, "requests", Disk) is not null))
+            requests[Disk] = LeastDisk;
         Put(resources, "requests", requests);
         Put(resources, "limits", limits);
         return resources;
     }
-
-    private const string Disk = "ephemeral-storage";
 
     /// <summary>Whether it counts towards the quality of service at all.</summary>
     private static bool HasAny(PodFields? resources) =>
