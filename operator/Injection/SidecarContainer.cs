@@ -18,7 +18,8 @@ internal sealed class SidecarContainer(PodView pod, PodPatch patch)
         FromField(Names.PodVariable, "metadata.name"),
         FromField(Names.PodUidVariable, "metadata.uid"),
         FromField(Names.NodeVariable, "spec.nodeName"),
-        new JsonObject { ["name"] = Names.WorkloadVariable, ["value"] = WorkloadName.Of(pod) },
+        // A pod without any name has no workload either, and the sidecar goes by the container's.
+        .. WorkloadName.Of(pod) is { Length: > 0 } workload ? (JsonNode[])[new JsonObject { ["name"] = Names.WorkloadVariable, ["value"] = workload }] : [],
     ];
 
     /// <summary>A quarter more than captures may hold: their records and what is being written stand there too.</summary>
