@@ -102,7 +102,7 @@ internal static class OomKills
         StartedAt = kill.FinishedAt,
         CompletedAt = kill.FinishedAt,
         Outcome = CaptureOutcome.OOMKilled,
-        OutcomeReason = $"{why.Reason}: {why.Detail}",
+        OutcomeReason = RecordText.Clean($"{why.Reason}: {why.Detail}", 1024),
         Conditions = CaptureRecords.With(null, now, new Condition(CaptureRecords.CompleteCondition, "False", why.Reason, why.Detail)),
     };
 

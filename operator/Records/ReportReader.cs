@@ -12,9 +12,10 @@ namespace Premortem.Operator.Records;
 internal static partial class ReportReader
 {
     private const int MaxName = 253;
+    private const int MaxTrigger = 63;
     private const int MaxSentence = 1024;
     private const int MaxWord = 64;
-    private const int MaxKey = 255;
+    private const int MaxKey = 253;
     private const int MaxArtifacts = 64;
     private const int MaxTop = 5;
     private const int MaxTargets = 16;
@@ -88,7 +89,7 @@ internal static partial class ReportReader
             return Wrong("sequence", $"is {report.Sequence}, but counts the reports of a capture from 1");
         if (Name(record.Policy.Name) is { } policy)
             return Wrong("record.policy.name", policy);
-        if (Name(record.Trigger.Name) is { } trigger)
+        if ((Name(record.Trigger.Name) ?? (record.Trigger.Name.Length > MaxTrigger ? $"is longer than {MaxTrigger} characters" : null)) is { } trigger)
             return Wrong("record.trigger.name", trigger);
         if (Name(record.Target.Container) is { } container)
             return Wrong("record.target.container", container);
@@ -103,6 +104,7 @@ internal static partial class ReportReader
             return Wrong("record.memory", "holds a negative number of bytes");
         if (record.Artifacts.Count > MaxArtifacts)
             return Wrong("record.artifacts", $"has {record.Artifacts.Count} entries, but may have {MaxArtifacts}");
+        var keys = new HashSet<string>(StringComparer.Ordinal);
         for (var i = 0; i < record.Artifacts.Count; i++)
         {
             var artifact = record.Artifacts[i];
@@ -112,6 +114,8 @@ internal static partial class ReportReader
                 return Wrong($"record.artifacts[{i}].type", "has to be a word");
             if (artifact.Key.Length > MaxKey || !FileName().IsMatch(artifact.Key))
                 return Wrong($"record.artifacts[{i}].key", $"has to be a file's name of at most {MaxKey} letters, digits, '.', '-' and '_'");
+            if (!keys.Add(artifact.Key))
+                return Wrong($"record.artifacts[{i}].key", "is there twice");
             if (artifact.Bytes < 0)
                 return Wrong($"record.artifacts[{i}].bytes", "is negative");
             if (artifact.Sha256 is { } sha && !Sha256().IsMatch(sha))
@@ -215,7 +219,7 @@ internal static partial class ReportReader
     [GeneratedRegex(@"^[A-Za-z][A-Za-z0-9]{0,63}\z")]
     private static partial Regex Word();
 
-    [GeneratedRegex(@"^[A-Za-z0-9._-]{1,255}\z")]
+    [GeneratedRegex(@"^[A-Za-z0-9._-]{1,253}\z")]
     private static partial Regex FileName();
 
     [GeneratedRegex(@"^[0-9a-f]{64}\z")]
