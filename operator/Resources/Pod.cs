@@ -20,6 +20,14 @@ internal sealed record PodSpec
 
     public string? RestartPolicy { get; init; }
 
+    public bool? HostPID { get; init; }
+
+    public bool? ShareProcessNamespace { get; init; }
+
+    public IReadOnlyDictionary<string, string>? NodeSelector { get; init; }
+
+    public PodOs? Os { get; init; }
+
     public IReadOnlyList<PodContainer>? Containers { get; init; }
 
     public IReadOnlyList<PodContainer>? InitContainers { get; init; }
@@ -27,6 +35,8 @@ internal sealed record PodSpec
     /// <summary>Of all containers together (Kubernetes 1.32).</summary>
     public ContainerResources? Resources { get; init; }
 }
+
+internal sealed record PodOs(string? Name);
 
 internal sealed record PodContainer(string Name, string? Image = null, string? RestartPolicy = null)
 {

@@ -23,6 +23,9 @@ public sealed class ServingCertificate(IKubernetes client, CertificateOptions op
 
     public SslStreamCertificateContext? Context => _context;
 
+    /// <summary>PEM of the authorities that are trusted: the one that signs, and the next or the last one; null: not known yet.</summary>
+    public string? Bundle => _published;
+
     public bool IsReady => _ready.Task.IsCompleted;
 
     public Task WhenReadyAsync(CancellationToken ct) => _ready.Task.WaitAsync(ct);

@@ -29,7 +29,9 @@ public sealed partial class LogEventsTests
     public void Every_event_is_listed_as_it_is()
     {
         var listed = Row().Matches(File.ReadAllText(Repository.Path("docs", "reference", "log-events.md")))
-            .Select(row => (int.Parse(row.Groups[1].ValueSpan, System.Globalization.CultureInfo.InvariantCulture), row.Groups[2].Value, row.Groups[3].Value, row.Groups[4].Value));
+            .Select(row => (int.Parse(row.Groups[1].ValueSpan, System.Globalization.CultureInfo.InvariantCulture), row.Groups[2].Value, row.Groups[3].Value, row.Groups[4].Value))
+            // Above are the operator's and its runtime's.
+            .Where(row => row.Item1 < 3000);
         Assert.Equal(s_events.OrderBy(item => item.Id), listed);
     }
 
