@@ -126,9 +126,19 @@ public sealed class InformerTests : IAsyncDisposable
     [Fact]
     public async Task A_watch_that_has_gone_silent_is_opened_anew()
     {
-        await using var stub = await StubApi.StartAsync((seen, response, ct) => seen.IsWatch ? response.Silence(ct) : response.List("10"));
+        await using var stub = await StubApi.StartAsync(async (seen, response, ct) =>
+        {
+            if (!seen.IsWatch)
+            {
+                await response.List("10");
+                return;
+            }
+            if (seen.Query["resourceVersion"] == "10")
+                await response.Event("ADDED", Thing.Json("a", 11));
+            await response.Silence(ct);
+        });
         var informer = Run(stub);
-        await Eventually.IsTrue(() => stub.Requests.Count(seen => seen.IsWatch) == 1, "the watch");
+        await ChangesAre("+a11");
         await AdvanceUntil(() => stub.Requests.Count(seen => seen.IsWatch) == 2);
         Assert.Equal(1, informer.Figures.WatchErrors);
         Assert.Equal(1, informer.Figures.Relists);
