@@ -26,7 +26,6 @@ internal static class RecordReasons
 
     // Why there is nothing of a kill.
     public const string OOMKilledWithoutCapture = nameof(OOMKilledWithoutCapture);
-    public const string PolicyInvalid = nameof(PolicyInvalid);
     public const string SettingsInvalid = nameof(SettingsInvalid);
     public const string SidecarOOMKilled = nameof(SidecarOOMKilled);
     public const string SidecarRestarted = nameof(SidecarRestarted);
