@@ -26,7 +26,7 @@ internal sealed record RequiredRight(string Verb, string Group, string Resource,
             new("patch", Ours, "profilecaptures", "status"),
             // What is to be created has no name yet that could be compared.
             new("create", "coordination.k8s.io", "leases", IsHome: true),
-            .. Verbs("coordination.k8s.io", "leases", "get", "update").Select(right => right with { Name = options.Lease, IsHome = true }),
+            .. Verbs("coordination.k8s.io", "leases", "get", "patch").Select(right => right with { Name = options.Lease, IsHome = true }),
         ];
         if (options.CertificateMode == CertificateMode.Operator)
         {

@@ -26,8 +26,8 @@ internal sealed class SettingsController(
 {
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(1);
 
-    /// <summary>What was written and has not come back yet.</summary>
-    private readonly ConcurrentDictionary<ResourceKey, (string? Uid, string Print)> _sent = [];
+    /// <summary>What was written, over which version of the pod: where the copy still has that one, this is what stands there.</summary>
+    private readonly ConcurrentDictionary<ResourceKey, (string? Over, string Print)> _sent = [];
 
     public async Task<ReconcileResult> ReconcileAsync(ResourceKey key, CancellationToken ct)
     {
@@ -54,7 +54,7 @@ internal sealed class SettingsController(
             return podOf(key)?.Metadata.Uid == wanted.Uid ? throw new TerminalException(e.Message, e) : ReconcileResult.After(s_soon);
         }
         var print = SettingsPrint.Of(wanted.Settings);
-        _sent[key] = (wanted.Uid, print);
+        _sent[key] = (wanted.Over, print);
         onWritten();
         Log.SettingsWritten(log, key.ToString(), SettingsPrint.RevisionOf(print) ?? "", wanted.Policies);
         return ReconcileResult.Done;
@@ -72,12 +72,12 @@ internal sealed class SettingsController(
         if (selectedBy(pod) is not { } policies)
             return null;
         var print = pod.Metadata.Annotations?.GetValueOrDefault(Names.ConfigAnnotation);
-        if (_sent.TryGetValue(key, out var sent) && sent.Uid == pod.Metadata.Uid)
+        if (_sent.TryGetValue(key, out var sent))
         {
-            if (sent.Print == print)
-                _sent.TryRemove(key, out _);
-            else
+            if (sent.Over == pod.Metadata.ResourceVersion)
                 print = sent.Print;
+            else
+                _sent.TryRemove(key, out _);
         }
         string? current = null;
         if (policies.Any(policy => !policy.IsValid))
@@ -91,8 +91,8 @@ internal sealed class SettingsController(
         var settings = SettingsBuilder.Build(policies, factsOf(pod, policies) with { SpoolBytes = SettingsPrint.SpoolOf(print) }, current, requestsFor(pod), report());
         return print == SettingsPrint.Of(settings)
             ? null
-            : new Wanted(pod.Metadata.Uid, settings, string.Join(',', policies.Where(policy => policy.IsValid).Select(policy => policy.FullName)));
+            : new Wanted(pod.Metadata.Uid, pod.Metadata.ResourceVersion, settings, string.Join(',', policies.Where(policy => policy.IsValid).Select(policy => policy.FullName)));
     }
 
-    private sealed record Wanted(string? Uid, string Settings, string Policies);
+    private sealed record Wanted(string? Uid, string? Over, string Settings, string Policies);
 }

@@ -8,9 +8,9 @@ using Premortem.Contracts;
 using Premortem.Operator.Hosting;
 using Premortem.Testing;
 using Xunit;
-using static Premortem.Cluster.Tests.Operator.OperatorGround;
+using static Premortem.Cluster.Tests.OperatorStory.OperatorGround;
 
-namespace Premortem.Cluster.Tests.Operator;
+namespace Premortem.Cluster.Tests.OperatorStory;
 
 /// <summary>The operator on a real API server, as users meet it.</summary>
 public sealed class OperatorTests(OperatorGround ground) : IClassFixture<OperatorGround>
@@ -175,7 +175,7 @@ public sealed class OperatorTests(OperatorGround ground) : IClassFixture<Operato
         await ground.ApplyPolicyAsync(ns, "checkout");
         await ground.CreateInjectedPodAsync(ns, "shop");
         var tried = await ground.Client.CoreV1.CreateNamespacedPodAsync(
-            new V1Pod { Metadata = new V1ObjectMeta { GenerateName = "try-", Labels = new Dictionary<string, string> { ["app"] = "shop" } }, Spec = new V1PodSpec { Containers = [new V1Container { Name = "app", Image = "a" }] } },
+            new V1Pod { Metadata = new V1ObjectMeta { GenerateName = "try-", Labels = new Dictionary<string, string> { ["app"] = "shop" } }, Spec = new V1PodSpec { ServiceAccountName = "default", Containers = [new V1Container { Name = "app", Image = "a" }] } },
             ns.Name,
             dryRun: "All");
         Assert.True(IsInjected(tried));

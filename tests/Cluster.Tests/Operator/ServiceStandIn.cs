@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 
-namespace Premortem.Cluster.Tests.Operator;
+namespace Premortem.Cluster.Tests.OperatorStory;
 
 /// <summary>What a Service is on a node: one address, and behind it whichever replica takes the connection.</summary>
 internal sealed class ServiceStandIn : IAsyncDisposable

@@ -23,6 +23,7 @@ public sealed class SettingsControllerTests
         Status = new PodStatus { Phase = "Running" },
     };
     private Pod? _known;
+    private int _version;
     private ApiException? _refusal;
 
     public SettingsControllerTests()
@@ -119,7 +120,7 @@ public sealed class SettingsControllerTests
 
     private void Store(string settings)
     {
-        _stored = _stored with { Metadata = _stored.Metadata with { Annotations = new Dictionary<string, string> { [Names.ConfigAnnotation] = settings } } };
+        _stored = _stored with { Metadata = _stored.Metadata with { ResourceVersion = $"{++_version}", Annotations = new Dictionary<string, string> { [Names.ConfigAnnotation] = settings } } };
         _known = PodTrim.Trim(_stored);
     }
 
