@@ -1,11 +1,13 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Premortem.Operator.Hosting;
 using Premortem.Operator.Tests.Injection;
 using Premortem.Testing;
 using Xunit;
 
 namespace Premortem.Cluster.Tests.Chart;
 
-public sealed class ChartTests
+public sealed partial class ChartTests
 {
     public static TheoryData<string, string> Versions { get; } = new(
         from version in new[] { "1.20", "1.29", "1.36" }
@@ -153,6 +155,62 @@ public sealed class ChartTests
                 $"{name} differs: run eng/crds");
     }
 
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task What_the_operator_needs_is_granted(string version, string values)
+    {
+        var chart = await RenderedChart.WithAsync(version, Values(values));
+        var options = new OperatorOptions { CertificateMode = values == "default" ? CertificateMode.Operator : CertificateMode.Files };
+        var everywhere = chart.Rules("ClusterRole").Where(rule => rule.Role == "premortem").ToList();
+        var home = everywhere.Concat(chart.Rules("Role")).ToList();
+        Assert.All(RequiredRight.For(options), right => Assert.Contains(right.IsHome ? home : everywhere, rule =>
+            rule.Groups.Contains(right.Group)
+            && rule.Resources.Contains(right.SubResource is null ? right.Resource : $"{right.Resource}/{right.SubResource}")
+            && rule.Verbs.Contains(right.Verb)
+            && (rule.Names is [] || (right.Name is not null && rule.Names.Contains(right.Name)) || (right.Resource == "leases" && rule.Names.Contains("premortem")))));
+    }
+
+    [Theory]
+    [MemberData(nameof(Versions))]
+    public async Task The_operator_understands_its_configuration(string version, string values)
+    {
+        var chart = await RenderedChart.WithAsync(version, Values(values));
+        using var folder = new TemporaryFolder();
+        var file = folder.File("config.yaml");
+        await File.WriteAllTextAsync(file, chart.One("ConfigMap")["data"]!["config.yaml"]!.GetValue<string>());
+        var reading = OptionsReader.Read(new Dictionary<string, string>(), new Dictionary<string, string>(), file);
+        Assert.Empty(reading.Errors);
+        Assert.Equal(values == "default" ? "premortem-sidecar:0.1.0" : "registry.example.com/tools/premortem-sidecar:1.2.3", reading.Options.SidecarImage);
+        Assert.Equal(values == "default" ? NativeSidecarMode.Auto : NativeSidecarMode.Never, reading.Options.NativeSidecars);
+        if (values != "default")
+        {
+            Assert.Equal(["monitoring", "kube-public"], reading.Options.ExcludedNamespaces);
+            Assert.Equal(100, reading.Options.SettingsRate);
+            Assert.Equal("128Mi", reading.Options.SidecarResources!["limits"]!["memory"]!.GetValue<string>());
+            Assert.Equal(CertificateMode.Files, reading.Options.CertificateMode);
+            var mount = chart.One("Deployment")["spec"]!["template"]!["spec"]!["containers"]![0]!["volumeMounts"]!.AsArray().Single(mount => mount!["name"]!.GetValue<string>() == "tls")!;
+            Assert.Equal(reading.Options.CertificateDirectory, mount["mountPath"]!.GetValue<string>());
+        }
+    }
+
+    [Fact]
+    public void The_options_that_may_be_set_further_are_the_operator_s()
+    {
+        var schema = JsonNode.Parse(File.ReadAllText(Path.Combine(RenderedChart.Folder, "values.schema.json")))!;
+        Assert.All(schema["properties"]!["config"]!["properties"]!.AsObject(), property => Assert.Contains(OptionKeys.All, key => key.Field == property.Key));
+    }
+
+    [Fact]
+    public async Task Alerts_and_dashboard_ask_for_metrics_that_there_are()
+    {
+        var chart = await RenderedChart.WithAsync("1.36", "--values", RenderedChart.AllOn);
+        var reference = await File.ReadAllTextAsync(Repository.Path("docs", "reference", "metrics.md"));
+        var asked = Metric().Matches(chart.One("PrometheusRule").ToJsonString() + chart.One("ConfigMap", "premortem-dashboard").ToJsonString())
+            .Select(match => Part().Replace(match.Value, "")).ToHashSet();
+        Assert.Contains("premortem_oom_kills_total", asked);
+        Assert.All(asked, metric => Assert.Contains(metric, reference, StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task The_dashboard_is_JSON_with_panels_of_their_own_ids_that_do_not_overlap()
     {
@@ -185,4 +243,10 @@ public sealed class ChartTests
                 yield return (path + name, description);
         }
     }
+
+    [GeneratedRegex("premortem_[a-z_]+")]
+    private static partial Regex Metric();
+
+    [GeneratedRegex("_(bucket|sum|count)$")]
+    private static partial Regex Part();
 }

@@ -238,7 +238,7 @@ internal sealed class RecordsGround : IAsyncDisposable
             var replica = new Replica();
             var (client, log) = (ground.Server.Client, NullLogger.Instance);
             replica._pods = Informer(Pod.Type, new InformerOptions<Pod> { Namespace = ground.Namespace });
-            var namespaces = Informer(Operator.Resources.Namespace.Type, new InformerOptions<Operator.Resources.Namespace>());
+            var namespaces = Informer(Premortem.Operator.Resources.Namespace.Type, new InformerOptions<Premortem.Operator.Resources.Namespace>());
             var captures = Informer(ProfileCapture.Type, new InformerOptions<ProfileCapture> { Namespace = ground.Namespace, Trim = CaptureIndex.Trim });
             var policies = Informer(PolicyResource.Type, new InformerOptions<PolicyResource> { Namespace = ground.Namespace });
             var clusterPolicies = Informer(PolicyResource.ClusterType, new InformerOptions<PolicyResource>());
