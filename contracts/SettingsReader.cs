@@ -70,6 +70,7 @@ public static class SettingsReader
         }
         var ends = top.Boolean("endsWithTargets") ?? false;
         var spool = top.Long("spoolBytes", 1, long.MaxValue);
+        var restart = top.String("restartPolicy", most: 32);
         var report = top.Object("report") is { } fields ? ReadReport(fields) : null;
         var requests = new List<RequestedCapture>();
         foreach (var item in top.Objects("requests", MostRequests) ?? [])
@@ -83,6 +84,7 @@ public static class SettingsReader
             Containers = containers,
             EndsWithTargets = ends,
             SpoolBytes = spool,
+            RestartPolicy = restart,
             Report = report,
             Requests = requests,
         };

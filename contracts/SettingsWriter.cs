@@ -75,6 +75,7 @@ public static class SettingsWriter
             json.WriteBoolean("endsWithTargets", true);
         if (settings.SpoolBytes is { } spool)
             json.WriteNumber("spoolBytes", spool);
+        WriteText(json, "restartPolicy", settings.RestartPolicy);
         if (settings.Report is { } report)
         {
             json.WriteStartObject("report");

@@ -28,6 +28,12 @@ public sealed record SidecarSettings
     /// <summary>The most that captures may hold on the pod's disk, whatever a policy says later: the volume was made for so much. Null: not known.</summary>
     public long? SpoolBytes { get; init; }
 
+    /// <summary>
+    /// The pod's <c>restartPolicy</c>, which with <see cref="EndsWithTargets"/> says whether a container that ended may come back: <c>Never</c>
+    /// or <c>OnFailure</c>; null: not known, which is taken for the latter.
+    /// </summary>
+    public string? RestartPolicy { get; init; }
+
     /// <summary>Where captures are reported; null: nowhere.</summary>
     public ReportSettings? Report { get; init; }
 

@@ -1,4 +1,3 @@
-using Premortem.Contracts.Policies;
 using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Diagnostics;
 using Premortem.Sidecar.Targets;
@@ -9,7 +8,6 @@ namespace Premortem.Sidecar;
 /// <param name="MemoryLimitBytes">A limit given by hand, for targets whose cgroup has none, or a higher one.</param>
 /// <param name="GracePeriod">How long ending may take.</param>
 internal sealed record PipelineOptions(
-    ProfilePolicy Policy,
     TargetScope Scope,
     SidecarIdentity Identity,
     long? MemoryLimitBytes,

@@ -17,6 +17,7 @@ namespace Premortem.Sidecar.Captures;
 /// </summary>
 /// <param name="isBeside">Whether another capture of this target still takes a CPU profile or a trace: a program makes one at a time.</param>
 /// <param name="baselines">What the flight recorder has of this life, newest first: it goes with the capture. Of a target that lives it is known at once.</param>
+/// <param name="request">Who asked for it; null: a trigger did.</param>
 internal sealed class CaptureSession(
     CaptureSession.Surroundings around,
     TargetLife life,
@@ -24,7 +25,8 @@ internal sealed class CaptureSession(
     MemoryAtTrigger memory,
     TimeSpan? timeLeft,
     bool isBeside,
-    Task<IReadOnlyList<Baseline>> baselines)
+    Task<IReadOnlyList<Baseline>> baselines,
+    RequestReference? request = null)
 {
     /// <summary>How long the outcome is awaited where no time to the ceiling is predicted, and at most.</summary>
     private static readonly TimeSpan LeastAftermath = TimeSpan.FromSeconds(10);
@@ -32,9 +34,11 @@ internal sealed class CaptureSession(
 
     private readonly Lock _lock = new();
     private readonly List<FiredTrigger> _alsoFired = [];
+    private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _captured = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _hasInstant;
     private DumpFolderSearch? _dumps;
+    private CaptureRecord? _record;
 
     /// <summary>What every session works with.</summary>
     /// <param name="Costs">What captures have cost this target, through all its lives.</param>
@@ -43,7 +47,9 @@ internal sealed class CaptureSession(
     /// <param name="StopCaptures">Cancelled when the sidecar has to end and no capture may go on.</param>
     /// <param name="Stopping">Cancelled when the sidecar was asked to end: outcomes are no longer awaited.</param>
     internal sealed record Surroundings(
-        ProfilePolicy Policy,
+        PolicyReference Policy,
+        ProfilePolicySpec Spec,
+        Reporter Reporter,
         Spool Spool,
         Uploader Uploader,
         MemoryTimeline Timeline,
@@ -58,6 +64,9 @@ internal sealed class CaptureSession(
         CancellationToken StopCaptures);
 
     public TargetLife Life => life;
+
+    /// <summary>Ends when the capture is in the spool, where it survives, or cannot be.</summary>
+    public Task Begun => _begun.Task;
 
     /// <summary>Ends when nothing more is being captured.</summary>
     public Task Captured => _captured.Task;
@@ -80,8 +89,9 @@ internal sealed class CaptureSession(
         SpooledCapture? capture = null;
         try
         {
-            capture = around.Spool.Create(NewRecord());
-            PlannedCapture[] plan = [.. CapturePlanner.Plan(around.Policy.Spec.Captures, Conditions())];
+            capture = around.Spool.Create(NewRecord(), request);
+            _begun.TrySetResult();
+            PlannedCapture[] plan = [.. CapturePlanner.Plan(around.Spec.Captures, Conditions())];
             if (life.HasEnded && await baselines is [var newest, ..])
                 plan = [.. plan.Select(step => step.Type == CaptureType.Heap ? step with { Detail = $"{step.Detail}; {Age(newest)}" } : step)];
             capture.Update(record => record with { Plan = plan }, durable: false);
@@ -103,38 +113,50 @@ internal sealed class CaptureSession(
                 {
                     _hasInstant = true;
                     adding = Task.Run(() => AddBaselinesAsync(capture));
-                    Tell(plan);
+                    Tell(capture, plan);
                 }
                 await CaptureAsync(capture, step);
             }
             if (!_hasInstant)
             {
                 await AddBaselinesAsync(capture);
-                Tell(plan);
+                Tell(capture, plan);
             }
             await adding;
             _captured.TrySetResult();
+            // What there is, before it is known how it ends, which may take a minute.
+            around.Reporter.Tell(capture, @as: record => record with { Phase = RecordWriter.PhaseOf(record), CompletedAt = around.Time.GetUtcNow() });
             var end = await AwaitOutcomeAsync();
             lock (_lock)
-                around.Records.Complete(capture, around.Timeline, end, _alsoFired);
+                around.Records.Complete(capture, around.Timeline, end, _alsoFired, around.Spec.Triggers);
+            around.Reporter.Tell(capture);
             around.Uploader.Wake();
         }
         catch (SpoolException e)
         {
             // What is whole in the spool is stored all the same: when the sidecar starts again, if not before.
             Log.CaptureFailed(around.Log, life.Identity.Container, trigger.Name, e.Reason, e.Message);
+            if (capture is null)
+                around.Reporter.Tell(new CaptureReport(NewRecord() with { Phase = CapturePhase.Failed, OutcomeReason = $"{e.Reason}: {e.Message}", CompletedAt = around.Time.GetUtcNow() }, null, request) { Sequence = 1 });
         }
         finally
         {
+            _begun.TrySetResult();
             _captured.TrySetResult();
         }
     }
 
     /// <summary>Once, and not before what is instant is captured: the log comes after what matters.</summary>
-    private void Tell(IReadOnlyList<PlannedCapture> plan) =>
+    private void Tell(SpooledCapture capture, IReadOnlyList<PlannedCapture> plan)
+    {
         Log.Planned(around.Log, life.Identity.Container, trigger.Name, PlanText.Line(plan));
+        around.Reporter.Tell(capture);
+    }
 
-    private CaptureRecord NewRecord()
+    /// <summary>Made once: its id is the capture's.</summary>
+    private CaptureRecord NewRecord() => _record ??= MakeRecord();
+
+    private CaptureRecord MakeRecord()
     {
         var identity = life.Identity;
         var id = Convert.ToHexStringLower(Guid.CreateVersion7(trigger.At).ToByteArray(bigEndian: true).AsSpan(6, 6));
@@ -142,7 +164,7 @@ internal sealed class CaptureSession(
         {
             Id = id,
             Folder = ObjectPath.Folder(identity.Namespace, identity.Workload, identity.Pod, identity.Container, trigger.At, trigger.Name, id),
-            Policy = new PolicyReference(around.Policy.Name, around.Policy.Namespace),
+            Policy = around.Policy,
             Trigger = trigger,
             Target = identity,
             StartedAt = trigger.At,
@@ -208,7 +230,7 @@ internal sealed class CaptureSession(
             TimeLeft = timeLeft,
             HeadroomBytes = CaptureConditions.Headroom(last?.Reading, around.MemoryLimitBytes, around.Proc.AvailableBytes()),
             ResidentBytes = around.Proc.Stat(life.Process.Pid)?.ResidentBytes,
-            SpoolRoomBytes = Math.Min(Bounds().MaxBytes, around.Policy.Spec.Limits.SpoolBytes - around.Spool.UsedBytes),
+            SpoolRoomBytes = Math.Min(Bounds().MaxBytes, around.Spec.Limits.SpoolBytes - around.Spool.UsedBytes),
             Measured = around.Costs.Now,
             IsBeside = isBeside,
             HeapBytes = CaptureConditions.Heap(life.Heap?.Use?.CommittedBytes, last),
@@ -293,7 +315,7 @@ internal sealed class CaptureSession(
     };
 
     /// <summary>One capture may fill half the spool, so that it never keeps out the next one's heap.</summary>
-    private CaptureBounds Bounds() => new() { MaxBytes = Math.Min(new CaptureBounds().MaxBytes, around.Policy.Spec.Limits.SpoolBytes / 2) };
+    private CaptureBounds Bounds() => new() { MaxBytes = Math.Min(new CaptureBounds().MaxBytes, around.Spec.Limits.SpoolBytes / 2) };
 
     private async Task<TargetEnd?> AwaitOutcomeAsync()
     {

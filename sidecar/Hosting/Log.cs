@@ -18,6 +18,18 @@ internal static partial class Log
     [LoggerMessage(103, LogLevel.Warning, "Policy: {Warning}")]
     public static partial void PolicyWarning(ILogger logger, string warning);
 
+    [LoggerMessage(110, LogLevel.Information, "Following settings {Revision}: {Policies}")]
+    public static partial void SettingsTaken(ILogger logger, string revision, string policies);
+
+    [LoggerMessage(111, LogLevel.Information, "Waiting for settings: {File} {Problem}; nothing is watched until then")]
+    public static partial void SettingsAwaited(ILogger logger, string file, string problem);
+
+    [LoggerMessage(112, LogLevel.Warning, "Settings not taken: {File} {Problem}; the last ones are followed on")]
+    public static partial void SettingsInvalid(ILogger logger, string file, string problem);
+
+    [LoggerMessage(113, LogLevel.Warning, "Settings: {Warning}")]
+    public static partial void SettingsWarning(ILogger logger, string warning);
+
     [LoggerMessage(104, LogLevel.Error, "Unexpected: {Where}")]
     public static partial void Unexpected(ILogger logger, Exception exception, string where);
 
@@ -47,6 +59,9 @@ internal static partial class Log
 
     [LoggerMessage(207, LogLevel.Warning, "{Port}: {Most} runtimes wait, and no more are let in")]
     public static partial void DiagnosticPortFull(ILogger logger, string port, int most);
+
+    [LoggerMessage(208, LogLevel.Information, "{Container}: watched no more")]
+    public static partial void NoLongerWatched(ILogger logger, string container);
 
     [LoggerMessage(300, LogLevel.Information, "{Container}: {Used} of {Ceiling} ({Percent} %), {Growth}/s, ceiling in {TimeLeft}")]
     public static partial void MemoryAt(ILogger logger, string container, string used, string ceiling, int percent, string growth, string timeLeft);
@@ -105,9 +120,33 @@ internal static partial class Log
     [LoggerMessage(603, LogLevel.Information, "{Count} captures are left from before, and will be stored")]
     public static partial void Recovered(ILogger logger, int count);
 
+    [LoggerMessage(605, LogLevel.Information, "{Location} can be written")]
+    public static partial void StoreReachable(ILogger logger, string location);
+
+    [LoggerMessage(606, LogLevel.Warning, "{Location} cannot be written: {Reason}: {Detail}; it is tried again")]
+    public static partial void StoreUnreachable(ILogger logger, string location, string reason, string detail);
+
     [LoggerMessage(604, LogLevel.Warning, "Left where it is, because it cannot be understood: {Problem}")]
     public static partial void SpoolUnreadable(ILogger logger, string problem);
 
     [LoggerMessage(700, LogLevel.Information, "{Container}: capture {Id} complete: {Phase}, {Outcome}: {Reason}")]
     public static partial void CaptureComplete(ILogger logger, string container, string id, CapturePhase phase, CaptureOutcome? outcome, string? reason);
+
+    [LoggerMessage(702, LogLevel.Warning, "{Container}: what {Request} asks for cannot be captured: {Reason}: {Detail}")]
+    public static partial void RequestFailed(ILogger logger, string container, string request, string reason, string detail);
+
+    [LoggerMessage(800, LogLevel.Debug, "Reported capture {Id}, report {Sequence}")]
+    public static partial void Reported(ILogger logger, string id, int sequence);
+
+    [LoggerMessage(801, LogLevel.Warning, "Cannot report now, with {Waiting} captures to tell of: {Problem}; it is tried again, and not told again")]
+    public static partial void ReportFailed(ILogger logger, int waiting, string problem);
+
+    [LoggerMessage(802, LogLevel.Warning, "The operator refuses the report of {What}, which is given up: {Problem}")]
+    public static partial void ReportRefused(ILogger logger, string what, string problem);
+
+    [LoggerMessage(803, LogLevel.Warning, "{Count} reports are given up, for want of room")]
+    public static partial void ReportsGivenUp(ILogger logger, int count);
+
+    [LoggerMessage(804, LogLevel.Warning, "Reports cannot be sent: {Problem}")]
+    public static partial void ReportSettingsUnusable(ILogger logger, string problem);
 }

@@ -7,6 +7,8 @@ using Premortem.Contracts.Policies;
 using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Diagnostics;
 using Premortem.Sidecar.Memory;
+using Premortem.Sidecar.Records;
+using Premortem.Sidecar.Settings;
 using Premortem.Sidecar.Targets;
 using Premortem.Sidecar.Triggers;
 using Premortem.Sidecar.Uploads;
@@ -14,7 +16,9 @@ using Premortem.Sidecar.Uploads;
 namespace Premortem.Sidecar.Hosting;
 
 /// <summary><c>premortem-sidecar run</c>: puts the parts together, and takes them apart again.</summary>
-internal sealed class RunCommand(string policyFile, TargetScope scope, string spoolDirectory, long? memoryLimitBytes, TimeSpan gracePeriod, string? diagnosticPort = null, DumpFolder? dumps = null)
+/// <param name="policyFile">The policy that is followed; null: settings are.</param>
+/// <param name="settingsFile">The settings that an operator writes; null: a policy is followed.</param>
+internal sealed class RunCommand(string? policyFile, string? settingsFile, TargetScope scope, string spoolDirectory, long? memoryLimitBytes, TimeSpan gracePeriod, string? diagnosticPort = null, DumpFolder? dumps = null, string? tokenFile = null)
 {
     /// <summary>SIGUSR1, which .NET has no name for; raw numbers are allowed.</summary>
     private const PosixSignal CaptureSignal = (PosixSignal)10;
@@ -24,7 +28,7 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
     public async Task<int> RunAsync(ILoggerFactory loggers)
     {
         var log = loggers.CreateLogger<RunCommand>();
-        if (ReadPolicy(warning => Log.PolicyWarning(log, warning)) is not { } policy)
+        if (ReadSettings(loggers, warning => Log.PolicyWarning(log, warning)) is not { } source)
             return ExitCodes.Usage;
         if (MissingTarget() is { } missing)
             return Refuse(missing, ExitCodes.NoTarget);
@@ -32,7 +36,7 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
         IReadOnlyList<string> unreadable;
         try
         {
-            spool = Spool.Open(spoolDirectory, policy.Spec.Limits.SpoolBytes, out unreadable);
+            spool = Spool.Open(spoolDirectory, source.Newest?.SpoolBytes ?? new CaptureLimits().SpoolBytes, out unreadable);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -40,15 +44,10 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
         }
         foreach (var problem in unreadable)
             Log.SpoolUnreadable(log, problem);
-        IArtifactStore store;
-        try
-        {
-            store = ArtifactStores.Open(policy.Spec.Storage, _time);
-        }
-        catch (StoreException e)
-        {
-            return Refuse($"spec.storage: {e.Reason}: {e.Message}", ExitCodes.CannotStore);
-        }
+        using var stores = new Stores(storage => ArtifactStores.Open(storage, _time), isChecked: settingsFile is not null);
+        // What an operator writes may be mended while this runs; what stands on the command line may not.
+        if (source.Newest is { } known && stores.Follow(known) is [{ Status: var broken }, ..] && settingsFile is null)
+            return Refuse($"spec.storage: {broken.Reason}: {broken.Message}", ExitCodes.CannotStore);
         DiagnosticPortListener? port;
         try
         {
@@ -56,16 +55,15 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
         }
         catch (DiagnosticsException e)
         {
-            store.Dispose();
             return Refuse($"--diagnostic-port {e.Message}", ExitCodes.Usage);
         }
-        using (store)
         using (port)
         {
-            using var uploader = new Uploader(spool, store, _time, loggers.CreateLogger<Uploader>());
-            var options = new PipelineOptions(policy, scope, SidecarIdentity.FromEnvironment(policy.Namespace), memoryLimitBytes, gracePeriod) { DiagnosticPort = port, Dumps = dumps };
+            using var reporter = new Reporter(ReportQueue.Open(spool.ReportsDirectory), tokenFile ?? Names.TokenFile, _time, loggers.CreateLogger<Reporter>());
+            using var uploader = new Uploader(spool, stores, _time, loggers.CreateLogger<Uploader>(), (capture, location) => reporter.Tell(capture, location));
+            var options = new PipelineOptions(scope, SidecarIdentity.FromEnvironment(policyFile is null ? null : source.Newest?.Policies[0].Namespace), memoryLimitBytes, gracePeriod) { DiagnosticPort = port, Dumps = dumps };
             var history = new HistoryFile(Path.Combine(spoolDirectory, "triggers.json"));
-            using var pipeline = new Pipeline(options, spool, history, uploader, loggers, _time);
+            using var pipeline = new Pipeline(options, source, spool, history, stores, uploader, reporter, loggers, _time);
             using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
             using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
             using var request = PosixSignalRegistration.Create(CaptureSignal, context =>
@@ -73,7 +71,7 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
                 context.Cancel = true;
                 pipeline.RequestCapture();
             });
-            Log.Started(log, Product.NameAndVersion, ScopeName(), policy.Name, store.Locate(""), spoolDirectory);
+            Log.Started(log, Product.NameAndVersion, ScopeName(), policyFile is null ? settingsFile! : source.Newest!.Policies[0].Name, stores.Status?.Location ?? "nowhere yet", spoolDirectory);
             var left = await pipeline.RunAsync();
             Log.Stopped(log, left);
             return left == 0 ? ExitCodes.Done : ExitCodes.LeftInSpool;
@@ -90,23 +88,31 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
     public async Task<int> ExplainAsync()
     {
         var output = Console.Out;
-        if (ReadPolicy(warning => output.WriteLine($"warning    {warning}")) is not { } policy)
+        if (ReadSettings(NullLoggerFactory.Instance, warning => output.WriteLine($"warning    {warning}")) is not { } source)
             return ExitCodes.Usage;
+        if (source.Newest is not { } settings)
+            return Refuse($"{settingsFile}: {source.Error}", ExitCodes.Usage);
         if (MissingTarget() is { } missing)
             return Refuse(missing, ExitCodes.NoTarget);
-        await output.WriteLineAsync($"policy     {policy.Name} from {policyFile}");
+        foreach (var policy in settings.Policies)
+            await output.WriteLineAsync($"policy     {policy.Name} from {policyFile ?? settingsFile}");
         await output.WriteLineAsync($"scope      {ScopeName()}");
         var proc = new ProcFs();
-        var targets = new TargetFinder(proc, scope, policy.Spec.Containers, _time).Find();
+        var targets = new TargetFinder(proc, scope, _time) { Containers = [.. settings.Containers.Select(container => container.Name)] }
+            .Find().Where(target => settings.For(target.Container) is not null).ToList();
         if (targets.Count == 0)
             await output.WriteLineAsync("target     none now; it would be waited for");
         foreach (var target in targets)
-            await ExplainAsync(output, proc, policy, target);
-        await output.WriteLineAsync($"spool      {spoolDirectory}, at most {Quantity.Format(policy.Spec.Limits.SpoolBytes)}");
-        return await ExplainStoreAsync(output, policy);
+            await ExplainAsync(output, proc, settings.For(target.Container)!.Spec, target);
+        await output.WriteLineAsync($"spool      {spoolDirectory}, at most {Quantity.Format(settings.SpoolBytes)}");
+        var code = ExitCodes.Done;
+        foreach (var storage in settings.Policies.Select(policy => policy.Spec.Storage).Distinct())
+            if (await ExplainStoreAsync(output, storage) is not ExitCodes.Done and var failed)
+                code = failed;
+        return code;
     }
 
-    private async Task ExplainAsync(TextWriter output, ProcFs proc, ProfilePolicy policy, FoundTarget target)
+    private async Task ExplainAsync(TextWriter output, ProcFs proc, ProfilePolicySpec spec, FoundTarget target)
     {
         await output.WriteLineAsync($"target     {target.Container}: {target.Pids.Count} processes, cgroup {target.Cgroup?.Directory ?? "not readable"}");
         using IMemorySource memory = target.Cgroup is { Directory: { } directory, MountPoint: { } mount } && CgroupMemory.TryOpen(directory, mount, _time) is { } cgroup
@@ -117,13 +123,13 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
         await output.WriteLineAsync(isReadable
             ? $"  memory   {memory.Name}: working set {Quantity.ForPeople(reading.WorkingSetBytes)}, usage {Quantity.ForPeople(reading.UsageBytes)}, limit {(ceiling is { } c ? Quantity.ForPeople(c) : "none: shares of the limit and timeToLimit cannot fire")}"
             : $"  memory   cannot be read from {memory.Name}");
-        using var probe = new TargetProbe(proc, policy.Spec, _time, NullLogger<TargetProbe>.Instance);
+        using var probe = new TargetProbe(proc, _time, NullLogger<TargetProbe>.Instance);
         using var finder = new PprofEndpointFinder(_time, proc.Root);
         Obstacle? whyNoProfiles = new(Reasons.EndpointNotFound, "no profiles were found");
         (int Pid, RuntimeIdentity? Runtime)? main = null;
         foreach (var pid in target.Pids.Take(16))
         {
-            var (executable, runtime) = probe.Identify(pid);
+            var (executable, runtime) = probe.Identify(pid, spec.Runtime);
             if (main is not { Runtime: not null })
                 main = (main is null || runtime is not null ? pid : main.Value.Pid, runtime);
             await output.WriteLineAsync($"  process  {pid} {executable ?? "(executable not readable)"}: {(runtime is null ? "neither Go nor .NET" : runtime.Kind == RuntimeKind.DotNet ? $".NET {runtime.Version}" : $"{runtime.Kind} {runtime.Version}, main module {runtime.MainModule}")}");
@@ -133,9 +139,9 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
                     whyNoProfiles = null;
                 continue;
             }
-            if (runtime is null && policy.Spec.Go.Port is null)
+            if (runtime is null && spec.Go.Port is null)
                 continue;
-            var search = await finder.FindAsync(pid, policy.Spec.Go, CancellationToken.None);
+            var search = await finder.FindAsync(pid, spec.Go, CancellationToken.None);
             if (search is PprofSearch.Found)
                 whyNoProfiles = null;
             await output.WriteLineAsync(search switch
@@ -145,7 +151,7 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
                 _ => "",
             });
         }
-        foreach (var trigger in policy.Spec.Triggers)
+        foreach (var trigger in spec.Triggers)
             await output.WriteLineAsync($"  trigger  {trigger.Name}: {Explain(trigger, reading, ceiling)}");
         var now = new CaptureConditions
         {
@@ -154,11 +160,11 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
             WhyNoProfiles = whyNoProfiles,
             HeadroomBytes = CaptureConditions.Headroom(isReadable ? reading : null, memoryLimitBytes, proc.AvailableBytes()),
             ResidentBytes = main is { } process ? proc.Stat(process.Pid)?.ResidentBytes : null,
-            SpoolRoomBytes = policy.Spec.Limits.SpoolBytes / 2,
+            SpoolRoomBytes = spec.Limits.SpoolBytes / 2,
         };
         if (main is { Runtime.Kind: RuntimeKind.DotNet, Pid: var dotNet })
             now = now.With(DumpFolder.Find(proc, dotNet, dumps));
-        foreach (var step in CapturePlanner.Plan(policy.Spec.Captures, now))
+        foreach (var step in CapturePlanner.Plan(spec.Captures, now))
             await output.WriteLineAsync($"  capture  {PlanText.Step(step)}");
     }
 
@@ -210,11 +216,11 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
         }
     }
 
-    private async Task<int> ExplainStoreAsync(TextWriter output, ProfilePolicy policy)
+    private async Task<int> ExplainStoreAsync(TextWriter output, Storage storage)
     {
         try
         {
-            using var store = ArtifactStores.Open(policy.Spec.Storage, _time);
+            using var store = ArtifactStores.Open(storage, _time);
             using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30), _time);
             await store.CheckAsync(deadline.Token);
             await output.WriteLineAsync($"store      {store.Locate("")}: can be written");
@@ -232,14 +238,20 @@ internal sealed class RunCommand(string policyFile, TargetScope scope, string sp
         }
     }
 
-    private ProfilePolicy? ReadPolicy(Action<string> warn)
+    private ISettingsSource? ReadSettings(ILoggerFactory loggers, Action<string> warn)
     {
-        var reading = PolicyFile.Read(policyFile);
+        if (settingsFile is not null)
+        {
+            var file = new SettingsFile(settingsFile, FollowedSettings.Read, loggers.CreateLogger<SettingsFile>());
+            file.Read();
+            return file;
+        }
+        var reading = PolicyFile.Read(policyFile!);
         foreach (var warning in reading.Warnings)
             warn(warning.ToString());
         foreach (var error in reading.Errors)
             Console.Error.WriteLine($"{policyFile}: {error}");
-        return reading.Policy;
+        return reading.Policy is { } policy ? new FixedSettings(FollowedSettings.Of(policy, choosesContainers: scope is TargetScope.Pod)) : null;
     }
 
     private string? MissingTarget() => scope switch

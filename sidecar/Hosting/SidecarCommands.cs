@@ -46,7 +46,8 @@ internal static class SidecarCommands
 
     private static Command Run()
     {
-        var policy = new Option<string>("--policy") { Description = "The ProfilePolicy document, YAML or JSON", HelpName = "FILE", Required = true };
+        var policy = new Option<string?>("--policy") { Description = "The ProfilePolicy document, YAML or JSON", HelpName = "FILE" };
+        var settings = new Option<string?>("--settings") { Description = "What the operator wrote into the pod, instead of --policy; followed as it changes", HelpName = "FILE" };
         var pid = new Option<int?>("--pid") { Description = "Watch this process, until it ends", HelpName = "N" };
         var cgroup = new Option<string?>("--cgroup") { Description = "Watch the processes of this memory cgroup, through restarts, until the cgroup is removed", HelpName = "DIR" };
         var pod = new Option<bool>("--pod") { Description = "Watch the other containers that share this PID namespace" };
@@ -67,6 +68,7 @@ internal static class SidecarCommands
             Description = "A folder on a disk that .NET targets can write dumps to, with their own path of it where that is another",
             HelpName = "DIR[:TARGET-DIR]",
         };
+        var token = new Option<string>("--token") { Description = "The pod's token for reports to the operator, read anew each time", HelpName = "FILE", DefaultValueFactory = _ => Names.TokenFile };
         var dryRun = new Option<bool>("--dry-run") { Description = "Say what is found, what would be done and why, and end" };
         var format = new Option<LogFormat>("--log-format") { Description = "Auto: text at a terminal, JSON elsewhere", DefaultValueFactory = _ => LogFormat.Auto };
         var level = new Option<LogEventLevel>("--log-level") { Description = "The least level that is logged", DefaultValueFactory = _ => LogEventLevel.Information };
@@ -77,11 +79,15 @@ internal static class SidecarCommands
 
         var run = new Command("run", "Watch, capture and store")
         {
-            policy, pid, cgroup, pod, spool, limit, grace, port, dumps, dryRun, format, level,
+            policy, settings, pid, cgroup, pod, spool, limit, grace, port, dumps, token, dryRun, format, level,
         };
         run.Validators.Add(result =>
         {
             var scopes = new Option[] { pid, cgroup, pod }.Count(option => result.GetResult(option) is { Implicit: false });
+            if (new Option[] { policy, settings }.Count(option => result.GetResult(option) is { Implicit: false }) != 1)
+                result.AddError("give exactly one of --policy FILE and --settings FILE");
+            else if (result.GetResult(settings) is { Implicit: false } && result.GetResult(pod) is not { Implicit: false })
+                result.AddError("--settings is of a pod: give --pod with it");
             if (scopes != 1)
                 result.AddError("give exactly one of --pid N, --cgroup DIR and --pod");
         });
@@ -92,7 +98,7 @@ internal static class SidecarCommands
             TargetScope scope = parsed.GetValue(pid) is { } number ? new TargetScope.Process(number)
                 : parsed.GetValue(cgroup) is { } directory ? new TargetScope.Cgroup(Path.GetFullPath(directory))
                 : new TargetScope.Pod();
-            var command = new RunCommand(parsed.GetValue(policy)!, scope, parsed.GetValue(spool) ?? DefaultSpool(), limitBytes, gracePeriod, parsed.GetValue(port), parsed.GetValue(dumps) is { } folder ? DumpFolder.TryParse(folder) : null);
+            var command = new RunCommand(parsed.GetValue(policy), parsed.GetValue(settings), scope, parsed.GetValue(spool) ?? DefaultSpool(), limitBytes, gracePeriod, parsed.GetValue(port), parsed.GetValue(dumps) is { } folder ? DumpFolder.TryParse(folder) : null, parsed.GetValue(token));
             using var loggers = Logging.Create(parsed.GetValue(format), parsed.GetValue(level));
             return parsed.GetValue(dryRun) ? await command.ExplainAsync() : await command.RunAsync(loggers);
         });

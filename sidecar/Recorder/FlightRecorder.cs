@@ -16,7 +16,7 @@ namespace Premortem.Sidecar.Recorder;
 /// compare every capture with. It keeps out of the way of captures, and within a budget of CPU time. The sampling thread calls it;
 /// what it starts runs beside.
 /// </summary>
-internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShelf shelf, ProcFs proc, TimeProvider time, Random random, ILogger<FlightRecorder> log)
+internal sealed class FlightRecorder(BaselineShelf shelf, ProcFs proc, TimeProvider time, Random random, ILogger<FlightRecorder> log)
 {
     /// <summary>When the ceiling is this near, a trigger is about to fire, and its capture is worth more.</summary>
     private static readonly TimeSpan TooNear = TimeSpan.FromSeconds(5);
@@ -47,14 +47,19 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
     /// <returns>What to run beside the sampling; null: nothing.</returns>
     public Func<Task>? Next(TargetWatch watch, TargetLife life, in MemorySample sample, TimeSpan now, CancellationToken stopping)
     {
-        if (!_recordings.TryGetValue(life, out var recording))
+        _recordings.TryGetValue(life, out var recording);
+        if ((watch.IsWatched ? watch.Spec.FlightRecorder : null) is not { } options)
+            return recording is null ? null : End(watch, life);
+        if (recording is null)
         {
-            recording = new Recording(NameOf(watch, life), watch.Container, new RecorderPace(options.Every, now, random)) { CpuMark = CpuOf(life), MarkedAt = time.GetTimestamp() };
+            recording = new Recording(NameOf(watch, life), watch.Container, options, new RecorderPace(options.Every, now, random)) { CpuMark = CpuOf(life), MarkedAt = time.GetTimestamp() };
             recording.LastBytes = shelf.Of(recording.Name) is [var newest, ..] ? newest.Bytes : 0;
             // The lives of this target before it are of no use to anybody.
             shelf.DropUnclaimed(TargetOf(watch));
             _recordings.Add(life, recording);
         }
+        if (recording.Options != options && !recording.IsRunning)
+            recording.Follow(options, new RecorderPace(options.Every, now, random));
         if (life.Source is not { } source || recording.IsRunning || watch.Sessions.Exists(session => !session.Session.Captured.IsCompleted))
             return null;
         var workingSet = sample.Reading.WorkingSetBytes;
@@ -106,7 +111,7 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
         try
         {
             using var file = shelf.Begin(recording.Name);
-            var bounds = Bounds with { MaxBytes = Math.Min(Bounds.MaxBytes, shelf.MostBytes(options.Keep)) };
+            var bounds = Bounds with { MaxBytes = Math.Min(Bounds.MaxBytes, shelf.MostBytes(recording.Options.Keep)) };
             var result = await source.CaptureAsync(step, file, bounds, ct);
             failure = result switch
             {
@@ -116,7 +121,7 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
             };
             // A part of it tells something, too.
             if (result is not CaptureResult.Failed && file.Length > 0)
-                taken = shelf.Complete(recording.Name, file, time.GetUtcNow(), ArtifactKeys.Of(step, life.Identity.Runtime?.Kind), Figures(life.Heap), options.Keep);
+                taken = shelf.Complete(recording.Name, file, time.GetUtcNow(), ArtifactKeys.Of(step, life.Identity.Runtime?.Kind), Figures(life.Heap), recording.Options.Keep);
             if (step.Variant == CaptureVariant.Snapshot)
                 recording.Learn(result);
         }
@@ -141,14 +146,14 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
         if (taken is not null)
         {
             if (recording.LastBytes == 0)
-                Log.Recording(log, recording.Container, taken.Bytes, (long)took.TotalMilliseconds, Durations.Format(options.Every));
+                Log.Recording(log, recording.Container, taken.Bytes, (long)took.TotalMilliseconds, Durations.Format(recording.Options.Every));
             recording.LastBytes = taken.Bytes;
             Log.BaselineTaken(log, recording.Container, taken.Bytes, (long)took.TotalMilliseconds, (long)cost.Target.TotalMilliseconds, (long)cost.Sidecar.TotalMilliseconds);
         }
         // Once for each reason: what fails every minute would otherwise say so every minute.
         if (failure is var (reason, detail) && recording.Told.Add(reason))
             Log.NoBaseline(log, recording.Container, reason, detail);
-        if (recording.Interval > options.Every * 1.5 && !recording.HasToldStretch)
+        if (recording.Interval > recording.Options.Every * 1.5 && !recording.HasToldStretch)
         {
             recording.HasToldStretch = true;
             Log.BaselinesStretched(log, recording.Container, recording.Interval.TotalSeconds, (long)cost.Target.TotalMilliseconds, (long)cost.Sidecar.TotalMilliseconds);
@@ -185,20 +190,23 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
     private static TimeSpan AtLeastZero(TimeSpan time) => time > TimeSpan.Zero ? time : TimeSpan.Zero;
 
     /// <summary>What is remembered of one life. The pace is asked by the sampling thread and told by what runs beside it, never both at once.</summary>
-    private sealed class Recording(string name, string container, RecorderPace pace)
+    private sealed class Recording(string name, string container, FlightRecorderOptions options, RecorderPace pace)
     {
         private readonly Lock _lock = new();
         private CancellationTokenSource? _cancel;
+        private RecorderPace _pace = pace;
 
         public string Name { get; } = name;
 
         public string Container { get; } = container;
 
+        public FlightRecorderOptions Options { get; private set; } = options;
+
         public Task Running { get; private set; } = Task.CompletedTask;
 
         public bool IsRunning => !Running.IsCompleted;
 
-        public TimeSpan Interval => pace.Interval;
+        public TimeSpan Interval => _pace.Interval;
 
         public TimeSpan CpuMark { get; set; }
 
@@ -226,9 +234,12 @@ internal sealed class FlightRecorder(FlightRecorderOptions options, BaselineShel
                 MayWalk = false;
         }
 
-        public bool IsDue(TimeSpan now, bool hasGrown) => pace.IsDue(now, hasGrown);
+        /// <summary>The policy has changed. Nothing is running.</summary>
+        public void Follow(FlightRecorderOptions options, RecorderPace pace) => (Options, _pace) = (options, pace);
 
-        public void Took(TimeSpan now, in BaselineCost cost) => pace.Took(now, cost);
+        public bool IsDue(TimeSpan now, bool hasGrown) => _pace.IsDue(now, hasGrown);
+
+        public void Took(TimeSpan now, in BaselineCost cost) => _pace.Took(now, cost);
 
         public Func<Task> Begin(Func<CancellationToken, Task> take, CancellationToken stopping)
         {

@@ -14,13 +14,14 @@ namespace Premortem.Sidecar.Records;
 
 /// <summary>Completes a capture: the outcome, the memory timeline, the report page, and the record itself.</summary>
 /// <param name="readRoom">How much more memory this program may take; null: as much as it likes.</param>
-internal sealed class RecordWriter(ProfilePolicySpec spec, Func<long?> readRoom, TimeProvider time, ILogger<RecordWriter> log)
+internal sealed class RecordWriter(Func<long?> readRoom, TimeProvider time, ILogger<RecordWriter> log)
 {
     public ProcessSnapshot Processes { get; } = new(time);
 
     /// <param name="timeline">What memory did; null for a capture that an earlier life of the sidecar began.</param>
     /// <param name="end">How the target ended; null: it had not when the capture was completed.</param>
-    public void Complete(SpooledCapture capture, MemoryTimeline? timeline, TargetEnd? end, IReadOnlyList<FiredTrigger> alsoFired)
+    /// <param name="triggers">Those of the policy that the capture was made by, as far as they are known; null: not at all.</param>
+    public void Complete(SpooledCapture capture, MemoryTimeline? timeline, TargetEnd? end, IReadOnlyList<FiredTrigger> alsoFired, IReadOnlyList<Trigger>? triggers = null)
     {
         capture.Update(record => record with { AlsoFired = [.. alsoFired], DiedAt = end?.At ?? record.DiedAt }, durable: false);
         var samples = timeline?.Snapshot() ?? [];
@@ -47,7 +48,7 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, Func<long?> readRoom,
         {
             Record = last,
             Memory = [.. samples.Select(sample => new MemoryPoint(sample.At, sample.Reading.WorkingSetBytes, sample.Reading.UsageBytes, sample.Reading.LimitBytes, sample.CeilingBytes))],
-            Thresholds = Thresholds(last.Memory.CeilingBytes),
+            Thresholds = Thresholds(triggers ?? [], last.Memory.CeilingBytes),
             Tables = tables,
             Types = types,
             TypesBaselineAt = stand?.Baseline.TakenAt,
@@ -79,10 +80,10 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, Func<long?> readRoom,
         CompletedAt = record.CompletedAt ?? time.GetUtcNow(),
     };
 
-    private List<ThresholdLine> Thresholds(long? ceilingBytes)
+    private static List<ThresholdLine> Thresholds(IReadOnlyList<Trigger> triggers, long? ceilingBytes)
     {
         var lines = new List<ThresholdLine>();
-        foreach (var trigger in spec.Triggers.OfType<MemoryUsageTrigger>())
+        foreach (var trigger in triggers.OfType<MemoryUsageTrigger>())
             if (trigger.Threshold.InBytes(ceilingBytes) is { } bytes)
                 lines.Add(new ThresholdLine($"{trigger.Name}: {trigger.Threshold}", bytes));
         return lines;
@@ -92,7 +93,7 @@ internal sealed class RecordWriter(ProfilePolicySpec spec, Func<long?> readRoom,
     /// Completed where every capture that the policy asks for and the runtime has is there, Failed where there is nothing, not even a
     /// baseline, Partial in between.
     /// </summary>
-    private static CapturePhase PhaseOf(CaptureRecord record)
+    public static CapturePhase PhaseOf(CaptureRecord record)
     {
         var planned = record.Artifacts.Where(artifact => artifact.IsCapture).ToList();
         if (!planned.Exists(artifact => artifact.IsComplete))

@@ -7,7 +7,7 @@ namespace Premortem.Sidecar.Targets;
 /// Finds the targets of a scope. In a pod a process is looked at in its first moments, while it may still be joining its container's
 /// cgroup and becoming its program; from then on what is known of it is kept until it is gone.
 /// </summary>
-internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList<string> containers, TimeProvider time)
+internal sealed class TargetFinder(ProcFs proc, TargetScope scope, TimeProvider time)
 {
     private const int MaxCgroups = 1_000;
 
@@ -20,6 +20,12 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
 
     /// <summary>The names of the containers that are there, by cgroup: when one of two of a name restarts, the other keeps its own.</summary>
     private readonly Dictionary<string, (string Container, string Name)> _names = [];
+
+    /// <summary>The names that could only be told by elimination, by cgroup.</summary>
+    private readonly Dictionary<string, string> _leftOver = [];
+
+    /// <summary>The names of the pod's containers, as far as they are worth watching; empty: not known.</summary>
+    public IReadOnlyList<string> Containers { get; set; } = [];
 
     /// <summary>What is there now.</summary>
     public IReadOnlyList<FoundTarget> Find() => scope switch
@@ -35,8 +41,8 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
             return [];
         // Looked up anew: a process that was started before it got its limit is moved.
         if (!_members.TryGetValue(pid, out var member) || CgroupLocation.IdOf(proc, pid)?.Path != member.Location?.Id)
-            _members[pid] = member = new Member(Named(pid, stat), CgroupLocation.Of(proc, pid), stat.Name, "", time.GetTimestamp());
-        return [new FoundTarget($"pid-{pid}", member.Container, [pid], member.Location)];
+            _members[pid] = member = new Member(proc.EnvironmentVariable(pid, Names.ContainerVariable), CgroupLocation.Of(proc, pid), stat.Name, "", time.GetTimestamp());
+        return [new FoundTarget($"pid-{pid}", member.Container ?? member.Name, [pid], member.Location)];
     }
 
     private static List<FoundTarget> FindCgroup(string directory)
@@ -94,19 +100,34 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
         var found = _members
             .Where(pair => pair.Value.Location is not null)
             .GroupBy(pair => pair.Value.Location!.Id)
-            .Select(group => (group, First: group.MinBy(pair => pair.Key).Value))
-            .Where(found => containers.Count == 0 || containers.Contains(found.First.Container))
-            .OrderBy(found => found.group.Min(pair => pair.Key))
+            .Select(group => group.OrderBy(pair => pair.Key).ToList())
+            .OrderBy(group => group[0].Key)
+            .Select(group => (Id: group[0].Value.Location!.Id, Name: group.Select(pair => pair.Value.Container).FirstOrDefault(name => name is not null), Members: group))
             .ToList();
-        foreach (var gone in _names.Keys.Where(id => !found.Exists(target => target.group.Key == id)).ToList())
-            _names.Remove(gone);
-        var targets = new List<FoundTarget>();
-        foreach (var (group, first) in found)
+        foreach (var gone in _names.Keys.Concat(_leftOver.Keys).Where(id => !found.Exists(target => target.Id == id)).ToList())
         {
-            var name = NameFor(group.Key, first.Container);
-            targets.Add(new FoundTarget(name, name, [.. group.Select(pair => pair.Key).Order()], first.Location));
+            _names.Remove(gone);
+            _leftOver.Remove(gone);
+        }
+        NameLeftOver([.. found.Where(target => target.Name is not null).Select(target => target.Name!)], [.. found.Where(target => target.Name is null).Select(target => (target.Id, target.Members[0].Value.SeenAt))]);
+        var targets = new List<FoundTarget>();
+        foreach (var (id, told, members) in found)
+        {
+            var first = members[0].Value;
+            var name = NameFor(id, told ?? _leftOver.GetValueOrDefault(id) ?? first.Name);
+            targets.Add(new FoundTarget(name, name, [.. members.Select(pair => pair.Key)], first.Location));
         }
         return targets;
+    }
+
+    /// <summary>Of one that nobody can name, in a pod of which one container is not accounted for, it is known who it is. It stays so.</summary>
+    private void NameLeftOver(IReadOnlyList<string> named, IReadOnlyList<(string Id, long SeenAt)> unnamed)
+    {
+        var open = unnamed.Where(target => !_leftOver.ContainsKey(target.Id)).ToList();
+        // One that has just come may be about to tell its name; of a pod with one container there is no other.
+        if (open is [var (id, seenAt)] && Containers.Where(name => !named.Contains(name) && !_leftOver.ContainsValue(name)).Take(2).ToList() is [var name]
+            && (Containers.Count == 1 || time.GetElapsedTime(seenAt) >= SettlesWithin))
+            _leftOver.Add(id, name);
     }
 
     private Member Describe(int pid, ProcessStat stat, string cgroupId, string? own, long seenAt)
@@ -116,8 +137,8 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
         // The pod's sandbox, this sidecar's own container, and kernel threads are nobody's targets.
         var isNobodys = cgroupId == own || stat.Name == "pause" || stat.State is 'Z' or 'X' || isKernels;
         return isNobodys
-            ? new Member("", null, stat.Name, cgroupId, seenAt)
-            : new Member(Named(pid, stat), CgroupLocation.Of(proc, pid), stat.Name, cgroupId, seenAt);
+            ? new Member(null, null, stat.Name, cgroupId, seenAt)
+            : new Member(ContainerNames.Of(proc, pid, Containers), CgroupLocation.Of(proc, pid), stat.Name, cgroupId, seenAt);
     }
 
     /// <summary>Without names from the operator two containers may run programs of one name: the first one found has it alone.</summary>
@@ -134,9 +155,6 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
         return name;
     }
 
-    private string Named(int pid, ProcessStat stat) =>
-        proc.EnvironmentVariable(pid, Names.ContainerVariable) ?? stat.Name;
-
     private static string MountPointOf(string directory)
     {
         // Up to where the kernel's files end: the parent of a mount's root has no cgroup.procs.
@@ -146,7 +164,8 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, IReadOnlyList
         return top;
     }
 
+    /// <param name="Container">What its container is called; null: nobody says.</param>
     /// <param name="Name">What the process was called when it was looked at: an <c>exec</c> changes it.</param>
     /// <param name="SeenAt">When it was first seen, as a timestamp of the clock.</param>
-    private sealed record Member(string Container, CgroupLocation? Location, string Name, string CgroupId, long SeenAt);
+    private sealed record Member(string? Container, CgroupLocation? Location, string Name, string CgroupId, long SeenAt);
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Premortem.Contracts;
+using Premortem.Contracts.Policies;
 using Premortem.Sidecar.Hosting;
 using Premortem.Sidecar.Memory;
 
@@ -17,7 +18,7 @@ internal sealed class TargetFollower(ProcFs proc, TargetProbe probe, PipelineOpt
             Move(watch, known, target);
         if (watch.Life is { Identity.Runtime: not null })
             return null;
-        var main = MainProcess(target.Pids);
+        var main = MainProcess(target.Pids, watch.Spec.Runtime);
         if (main is not { } process || (watch.Life is { } current && (process.Pid == current.Process.Pid || process.Runtime is null)))
             return null;
         if (proc.Stat(process.Pid) is not { } stat || ProcessHandle.TryOpen(proc, process.Pid) is not { } handle)
@@ -67,8 +68,8 @@ internal sealed class TargetFollower(ProcFs proc, TargetProbe probe, PipelineOpt
     private void Tell(TargetWatch watch, TargetLife life)
     {
         watch.Memory!.TryRead(out var reading);
-        life.ContainerLimitBytes = reading.LimitBytes;
-        var limit = reading.Ceiling(options.MemoryLimitBytes);
+        life.ContainerLimitBytes = reading.LimitBytes ?? watch.PodLimitBytes;
+        var limit = reading.Ceiling(watch.GivenLimit(reading));
         Log.Watching(log, watch.Container, life.Process.Pid, life.Identity.Incarnation, watch.Memory.Name, limit is { } bytes ? Quantity.ForPeople(bytes) : "none");
         if (limit is null && !watch.ToldNoLimit)
         {
@@ -95,7 +96,7 @@ internal sealed class TargetFollower(ProcFs proc, TargetProbe probe, PipelineOpt
     /// The process whose profiles are worth most: the largest Go or .NET program, else the one that the container was started with. A shell's
     /// helpers come and go, and are not the container's lives; a child that outweighs it by far is what it was started for.
     /// </summary>
-    private (int Pid, RuntimeIdentity? Runtime)? MainProcess(IReadOnlyList<int> pids)
+    private (int Pid, RuntimeIdentity? Runtime)? MainProcess(IReadOnlyList<int> pids, RuntimeKind wanted)
     {
         const int most = 16;
         const long worthWhile = 16 << 20;
@@ -104,7 +105,7 @@ internal sealed class TargetFollower(ProcFs proc, TargetProbe probe, PipelineOpt
             .Where(process => process.Stat is { State: not ('Z' or 'X') })
             .OrderByDescending(process => process.Stat!.ResidentBytes)
             .Take(most)
-            .Select(process => (process.Pid, Stat: process.Stat!, probe.Identify(process.Pid).Runtime))
+            .Select(process => (process.Pid, Stat: process.Stat!, probe.Identify(process.Pid, wanted).Runtime))
             .ToList();
         if (largest.Count == 0)
             return null;

@@ -16,6 +16,9 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
     private volatile Obstacle? _problem;
     private volatile HeapMonitor? _heap;
     private volatile bool _isReplaced;
+    private volatile string? _profilesAt;
+    private CancellationTokenSource _probe = new();
+    private List<ICaptureSource>? _retired;
     private long _containerLimit;
 
     public ProcessHandle Process { get; } = process;
@@ -28,6 +31,9 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
 
     /// <summary>Where captures come from; null while nothing is found.</summary>
     public ICaptureSource? Source => _source;
+
+    /// <summary>The address of <see cref="Source"/>, for people.</summary>
+    public string? ProfilesAt => _profilesAt;
 
     /// <summary>Why there is no <see cref="Source"/>, as far as the search has come.</summary>
     public Obstacle? Problem => _problem;
@@ -51,9 +57,34 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
 
     public void Learn(string? executable, RuntimeIdentity? runtime) => _identity = _identity with { Executable = executable, Runtime = runtime };
 
-    public void Use(ICaptureSource source) => _source = source;
+    /// <summary>Captures come from here now. A capture that is under way keeps what it has.</summary>
+    public void Use(ICaptureSource source, string at)
+    {
+        lock (_over)
+            (_profilesAt, _source, _problem) = (at, Retiring(source), null);
+    }
 
-    public void Miss(Obstacle problem) => _problem = problem;
+    /// <summary>It was looked for, and is not there, or no longer.</summary>
+    public void Miss(Obstacle problem)
+    {
+        lock (_over)
+            (_problem, _profilesAt, _source) = (problem, null, Retiring(null));
+    }
+
+    /// <summary>A search begins: one that goes on ends.</summary>
+    public CancellationToken RenewProbe()
+    {
+        var renewed = new CancellationTokenSource();
+        Interlocked.Exchange(ref _probe, renewed).Cancel();
+        return renewed.Token;
+    }
+
+    private ICaptureSource? Retiring(ICaptureSource? next)
+    {
+        if (_source is { } former)
+            (_retired ??= []).Add(former);
+        return next;
+    }
 
     public void Listen(HeapMonitor heap) => _heap = heap;
 
@@ -73,11 +104,15 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
     {
         _isReplaced = true;
         _over.TrySetResult();
+        _probe.Cancel();
     }
 
     public void Dispose()
     {
         Process.Dispose();
         _source?.Dispose();
+        lock (_over)
+            foreach (var former in _retired ?? [])
+                former.Dispose();
     }
 }

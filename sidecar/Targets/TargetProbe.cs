@@ -13,7 +13,6 @@ namespace Premortem.Sidecar.Targets;
 /// <param name="dumps">A volume that targets see too, where their runtimes can write dumps; null: each has to have a place of its own.</param>
 internal sealed class TargetProbe(
     ProcFs proc,
-    ProfilePolicySpec spec,
     TimeProvider time,
     ILogger<TargetProbe> log,
     DiagnosticPortListener? port = null,
@@ -32,18 +31,35 @@ internal sealed class TargetProbe(
     /// <summary>
     /// Reads the build info of a process's executable, or looks for a .NET runtime in it; null where it is neither, or may not be read.
     /// </summary>
-    public (string? Executable, RuntimeIdentity? Runtime) Identify(int pid)
+    /// <param name="wanted">What the policy says that it is.</param>
+    public (string? Executable, RuntimeIdentity? Runtime) Identify(int pid, RuntimeKind wanted)
     {
         var executable = proc.Executable(pid);
-        if (spec.Runtime != RuntimeKind.DotNet && GoBuildInfo.TryRead($"{proc.Root}/{pid}/exe") is { } info)
+        if (wanted != RuntimeKind.DotNet && GoBuildInfo.TryRead($"{proc.Root}/{pid}/exe") is { } info)
             return (executable, new RuntimeIdentity(RuntimeKind.Go, info.GoVersion, info.MainModule ?? info.MainPackage, info.ModuleVersion));
-        if (spec.Runtime != RuntimeKind.Go && DotNetProcess.TryFind(proc, pid, port) is { } dotNet)
+        if (wanted != RuntimeKind.Go && DotNetProcess.TryFind(proc, pid, port) is { } dotNet)
             return (executable, new RuntimeIdentity(RuntimeKind.DotNet, dotNet.Version));
         return (executable, null);
     }
 
-    /// <summary>Works on one life until its profiles are found, its end, or <paramref name="ct"/>.</summary>
-    public async Task FollowAsync(TargetLife life, CancellationToken ct)
+    /// <summary>
+    /// Works on one life until its profiles are found, its end, <paramref name="ct"/>, or until it is begun anew because the policy says otherwise.
+    /// </summary>
+    public async Task FollowAsync(TargetLife life, ProfilePolicySpec spec, CancellationToken ct)
+    {
+        var renewed = life.RenewProbe();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(renewed, ct);
+        try
+        {
+            await SearchAsync(life, spec, either.Token);
+        }
+        catch (OperationCanceledException) when (renewed.IsCancellationRequested)
+        {
+            // Another search goes on in its place, or nobody watches this life any more.
+        }
+    }
+
+    private async Task SearchAsync(TargetLife life, ProfilePolicySpec spec, CancellationToken ct)
     {
         var container = life.Identity.Container;
         var started = time.GetTimestamp();
@@ -52,7 +68,7 @@ internal sealed class TargetProbe(
         for (var retry = FirstRetry; !life.HasEnded && !life.IsReplaced; retry = retry * 2 < LongestRetry ? retry * 2 : LongestRetry)
         {
             // Asked anew each time: between fork and exec a process is not yet what it will be.
-            var (executable, runtime) = Identify(life.Process.Pid);
+            var (executable, runtime) = Identify(life.Process.Pid, spec.Runtime);
             if (runtime != seen || executable != life.Identity.Executable)
             {
                 seen = runtime;
@@ -61,7 +77,7 @@ internal sealed class TargetProbe(
                 if (runtime is not null)
                     Log.RuntimeFound(log, container, runtime.Kind.ToString(), runtime.Version, runtime.MainModule ?? "not known yet");
             }
-            var missing = seen?.Kind == RuntimeKind.DotNet ? await UseDiagnosticsAsync(life, ct) : await UsePprofAsync(life, ct);
+            var missing = seen?.Kind == RuntimeKind.DotNet ? await UseDiagnosticsAsync(life, spec, ct) : await UsePprofAsync(life, spec, ct);
             if (missing is null)
                 break;
             life.Miss(missing);
@@ -77,17 +93,17 @@ internal sealed class TargetProbe(
             await life.ListenAsync(ct);
     }
 
-    private async Task<Obstacle?> UsePprofAsync(TargetLife life, CancellationToken ct)
+    private async Task<Obstacle?> UsePprofAsync(TargetLife life, ProfilePolicySpec spec, CancellationToken ct)
     {
         // A port that the policy names is asked even of a program that cannot be recognised: its executable may be unreadable.
         if (life.Identity.Runtime is null && spec.Go.Port is null && spec.Runtime != RuntimeKind.Go)
-            return NotRecognised(life);
+            return NotRecognised(life, spec);
         switch (await _finder.FindAsync(life.Process.Pid, spec.Go, ct))
         {
             case PprofSearch.Found found:
                 // The life owns the client from here on.
                 var client = new PprofClient(found.Endpoint, () => IsAlive(life), time);
-                life.Use(client);
+                life.Use(client, found.Endpoint.ToString());
                 await client.WarmAsync(ct);
                 Log.EndpointFound(log, life.Identity.Container, found.Endpoint.ToString());
                 return null;
@@ -99,10 +115,10 @@ internal sealed class TargetProbe(
     }
 
     /// <summary>Asks the runtime who it is. What answers, and answers right, is where captures come from.</summary>
-    private async Task<Obstacle?> UseDiagnosticsAsync(TargetLife life, CancellationToken ct)
+    private async Task<Obstacle?> UseDiagnosticsAsync(TargetLife life, ProfilePolicySpec spec, CancellationToken ct)
     {
         if (DotNetProcess.TryFind(proc, life.Process.Pid, port) is not { } dotNet)
-            return NotRecognised(life);
+            return NotRecognised(life, spec);
         var search = dotNet.FindEndpoint(port);
         if (search is DiagnosticsSearch.NotFound missing)
             return new Obstacle(missing.Reason, missing.Detail);
@@ -120,7 +136,7 @@ internal sealed class TargetProbe(
             var told = Told(known with { Version = info.Version ?? known.Version, MainModule = info.Assembly ?? known.MainModule }, await heap.GreetAsync(ct));
             life.Learn(life.Identity.Executable, told);
             var pid = life.Process.Pid;
-            life.Use(new DotNetSource(new DiagnosticsClient(endpoint, time), () => DumpFolder.Find(proc, pid, dumps), () => proc.Stat(pid)?.ResidentBytes, () => IsAlive(life), time));
+            life.Use(new DotNetSource(new DiagnosticsClient(endpoint, time), () => DumpFolder.Find(proc, pid, dumps), () => proc.Stat(pid)?.ResidentBytes, () => IsAlive(life), time), client.Address);
             Log.DiagnosticsFound(log, life.Identity.Container, client.Address, told.Version, told.MainModule, told.GcMode, told.HeapLimitBytes is { } limit ? Quantity.ForPeople(limit) : "none");
             return null;
         }
@@ -151,7 +167,7 @@ internal sealed class TargetProbe(
         return runtime with { GcMode = settings.Mode, HeapLimitBytes = settings.HeapLimitBytes, HeapLimitSource = settings.HeapLimitSource };
     }
 
-    private Obstacle NotRecognised(TargetLife life) => life.Identity.Executable is not { } executable
+    private static Obstacle NotRecognised(TargetLife life, ProfilePolicySpec spec) => life.Identity.Executable is not { } executable
         ? new Obstacle(Reasons.NotSupportedByRuntime, "its executable cannot be read: run the sidecar as the target's user")
         : new Obstacle(Reasons.NotSupportedByRuntime, spec.Runtime switch
         {

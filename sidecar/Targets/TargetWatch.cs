@@ -21,6 +21,29 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
 
     public TriggerEngine Engine { get; } = engine;
 
+    /// <summary>What holds for it now, or held last.</summary>
+    public required EffectivePolicy Policy { get; set; }
+
+    public ProfilePolicySpec Spec => Policy.Spec;
+
+    /// <summary>Whose captures are that no trigger of a policy asks for.</summary>
+    public required PolicyReference First { get; set; }
+
+    /// <summary>Whether a policy watches it. Otherwise somebody has asked for a capture of it, or captures from before still go on.</summary>
+    public bool IsWatched { get; set; } = true;
+
+    /// <summary>What the profiles of the present life were looked for by.</summary>
+    public (RuntimeKind Runtime, GoOptions Go) ProbedBy { get; set; }
+
+    /// <summary>A limit given by hand, for targets whose cgroup has none, or a higher one; null: none.</summary>
+    public long? LimitByHandBytes { get; init; }
+
+    /// <summary>The container's limit as its pod has it, for where no cgroup says one; null: none.</summary>
+    public long? PodLimitBytes { get; set; }
+
+    /// <summary>What counts beside the limit that was read.</summary>
+    public long? GivenLimit(in MemoryReading reading) => LimitByHandBytes ?? (reading.LimitBytes is null ? PodLimitBytes : null);
+
     public MemoryTimeline Timeline { get; } = new();
 
     /// <summary>What captures have cost, through all its lives.</summary>
@@ -94,13 +117,12 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
     public long? ReadOomKills() => Memory is CgroupMemory cgroup ? cgroup.ReadOomKills() : null;
 
     /// <summary>A reading with the ceiling that matters to this life.</summary>
-    /// <param name="givenBytes">A limit given by hand; null: none.</param>
-    public MemorySample SampleOf(DateTimeOffset at, TimeSpan elapsed, in MemoryReading reading, long? givenBytes)
+    public MemorySample SampleOf(DateTimeOffset at, TimeSpan elapsed, in MemoryReading reading)
     {
         var heap = Life?.Heap;
         // Go's own limit is a soft one: nothing ends there.
         var heapLimit = Life?.Identity.Runtime is { Kind: RuntimeKind.DotNet, HeapLimitBytes: { } bytes } ? bytes : (long?)null;
-        var ceiling = _ceiling.Of(reading, reading.Ceiling(givenBytes), heapLimit, heap);
+        var ceiling = _ceiling.Of(reading, reading.Ceiling(GivenLimit(reading)), heapLimit, heap);
         return new MemorySample(at, elapsed, reading, ceiling) { HeapAfterGcBytes = heap?.AfterCollectionBytes, OutsideHeapBytes = _ceiling.OutsideHeapBytes };
     }
 

@@ -14,17 +14,28 @@ internal sealed class TriggerEngine
     /// <summary>Below this share of the ceiling no growth is called a danger: programs fill their caches when they start.</summary>
     internal const double LeastUsageForPrediction = 0.5;
 
-    private readonly CaptureLimits _limits;
-    private readonly List<TriggerRule> _rules;
+    private readonly string _target;
+    private CaptureLimits _limits;
+    private List<TriggerRule> _rules;
     private readonly GrowthForecast _forecast = new();
 
     /// <param name="history">What is known of earlier lives of the sidecar.</param>
     /// <param name="target">Another one for every pod and container, so that schedules do not start everywhere at once.</param>
     public TriggerEngine(IReadOnlyList<Trigger> triggers, CaptureLimits limits, TriggerHistory history, string target = "")
     {
-        _limits = limits;
+        (_limits, _target) = (limits, target);
         History = history;
-        _rules = [.. triggers.Select(trigger => Rule(trigger, target))];
+        _rules = [.. triggers.Select(Rule)];
+    }
+
+    /// <summary>
+    /// Another policy holds. A trigger that it has word by word goes on as if nothing had happened; of one that it has otherwise the cooldown
+    /// stays, which goes by the name.
+    /// </summary>
+    public void Change(IReadOnlyList<Trigger> triggers, CaptureLimits limits)
+    {
+        _limits = limits;
+        _rules = [.. triggers.Select(trigger => _rules.Find(rule => rule.Trigger == trigger) ?? Rule(trigger))];
     }
 
     /// <summary>What to keep for the next life of the sidecar; replaced whenever something fires.</summary>
@@ -92,7 +103,7 @@ internal sealed class TriggerEngine
             rule.StartIncarnation();
     }
 
-    private TriggerRule Rule(Trigger trigger, string target) => trigger switch
+    private TriggerRule Rule(Trigger trigger) => trigger switch
     {
         MemoryUsageTrigger usage => new MemoryUsageRule(usage),
         TimeToLimitTrigger limit => new TimeToLimitRule(limit),
@@ -101,7 +112,7 @@ internal sealed class TriggerEngine
             schedule,
             // What reads policies has asked for it to be checked.
             Schedule.TryRead(schedule, out var times, out var problem) ? times : throw new ArgumentException($"{schedule.Name}: {problem}"),
-            $"{target}/{schedule.Name}",
+            $"{_target}/{schedule.Name}",
             History.LastFired.TryGetValue(schedule.Name, out var last) ? last : null),
         _ => throw new ArgumentException($"{trigger.Name}: no rule watches {trigger.Kind}"),
     };

@@ -58,6 +58,12 @@ internal sealed class Spool : ISpoolRoom
         return spool;
     }
 
+    /// <summary>Where the reports wait that nobody has taken yet.</summary>
+    public string ReportsDirectory => Path.Combine(_directory, "reports");
+
+    /// <summary>Where it stands which requests are done.</summary>
+    public string RequestsFile => Path.Combine(_directory, "requests.json");
+
     private string CapturesDirectory => Path.Combine(_directory, "captures");
 
     private string TrashDirectory => Path.Combine(_directory, "trash");
@@ -75,13 +81,14 @@ internal sealed class Spool : ISpoolRoom
     }
 
     /// <exception cref="SpoolException">There is no room for even the record.</exception>
-    public SpooledCapture Create(CaptureRecord record)
+    /// <param name="request">Who asked for it; null: a trigger did.</param>
+    public SpooledCapture Create(CaptureRecord record, RequestReference? request = null)
     {
         var folder = Path.Combine(CapturesDirectory, record.Id);
         try
         {
             Directory.CreateDirectory(folder);
-            var capture = new SpooledCapture(this, folder, new SpoolEntry { Record = record });
+            var capture = new SpooledCapture(this, folder, new SpoolEntry { Record = record, Request = request });
             // A trigger has fired and time is short: the disk is waited for when there is something to lose.
             try
             {

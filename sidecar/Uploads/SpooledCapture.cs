@@ -37,6 +37,9 @@ internal sealed class SpooledCapture
         }
     }
 
+    /// <summary>Who asked for it; null: a trigger did.</summary>
+    public RequestReference? Request => Volatile.Read(ref _entry).Request;
+
     public string PathOf(string key) => Path.Combine(_folder, key);
 
     /// <summary>Begins a file; <see cref="SpoolFile.Complete"/> and <see cref="Add"/> make it part of the capture.</summary>
@@ -63,6 +66,31 @@ internal sealed class SpooledCapture
         Change(entry => entry with { Record = change(entry.Record) }, durable);
 
     public void MarkStored(string key) => Change(entry => entry with { Stored = [.. entry.Stored, key] });
+
+    /// <summary>The store that it goes to. What is in another already goes there once more: a capture is never in two halves.</summary>
+    public void GoTo(string location)
+    {
+        if (Volatile.Read(ref _entry).StoredIn == location)
+            return;
+        Change(entry => entry with { StoredIn = location, Stored = entry.StoredIn is null ? entry.Stored : [] }, durable: false);
+    }
+
+    /// <summary>What there is to report of it now. Each has a higher number than those before, in whichever life of the sidecar.</summary>
+    /// <param name="location">Where it is stored; null: it is not.</param>
+    /// <param name="as">What the report says otherwise than the record.</param>
+    public CaptureReport NextReport(string? location = null, Func<CaptureRecord, CaptureRecord>? @as = null)
+    {
+        CaptureReport? report = null;
+        Change(
+            entry =>
+            {
+                entry = entry with { Reports = entry.Reports + 1 };
+                report = new CaptureReport(@as?.Invoke(entry.Record) ?? entry.Record, location, entry.Request) { Sequence = entry.Reports };
+                return entry;
+            },
+            durable: false);
+        return report!;
+    }
 
     /// <summary>Closes the record: it goes to the store as the manifest.</summary>
     public void Complete(Func<CaptureRecord, CaptureRecord> last) =>

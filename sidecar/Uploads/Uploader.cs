@@ -8,8 +8,12 @@ namespace Premortem.Sidecar.Uploads;
 /// Carries what is in the spool to the store: artifacts as they come, the manifest when everything else of its capture is there. It
 /// never gives up on what is complete: it waits longer between tries.
 /// </summary>
-internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider time, ILogger<Uploader> log) : IDisposable
+/// <param name="stored">Told of a capture that is whole in its store, and where, before its files go.</param>
+internal sealed class Uploader(Spool spool, Stores stores, TimeProvider time, ILogger<Uploader> log, Action<SpooledCapture, string>? stored = null) : IDisposable
 {
+    /// <summary>A store that has not answered by then is said not to.</summary>
+    private static readonly TimeSpan CheckPatience = TimeSpan.FromSeconds(10);
+
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
 
@@ -30,21 +34,70 @@ internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider t
         while (!ct.IsCancellationRequested)
         {
             var isDraining = draining.IsCancellationRequested;
-            if (await StoreAllAsync(ct))
+            stores.DisposeOfRetired();
+            var replaced = stores.Replaced;
+            using var round = CancellationTokenSource.CreateLinkedTokenSource(ct, replaced);
+            var isAll = await StoreAllAsync(round.Token);
+            if (replaced.IsCancellationRequested)
             {
-                if (isDraining)
-                    return;
                 retry = FirstRetry;
-                await WaitAsync(null, draining, ct);
+                continue;
+            }
+            if (isAll && isDraining)
+                return;
+            if (isAll && (isDraining || await CheckAsync(round.Token)))
+            {
+                retry = FirstRetry;
+                await WaitAsync(null, draining, round.Token);
             }
             else
             {
                 // Jitter: after an outage the sidecars of a whole cluster come back at once.
                 var wait = (isDraining ? FirstRetry : retry) * (0.8 + (Random.Shared.NextDouble() * 0.4));
                 retry = retry * 2 < LongestRetry ? retry * 2 : LongestRetry;
-                await WaitAsync(wait, isDraining ? CancellationToken.None : draining, ct);
+                await WaitAsync(wait, isDraining ? CancellationToken.None : draining, round.Token);
             }
         }
+    }
+
+    /// <summary>With nothing to store, tries the stores that nobody knows to be reachable. True where all are.</summary>
+    private async Task<bool> CheckAsync(CancellationToken ct)
+    {
+        if (!stores.IsChecked)
+            return true;
+        var isAll = true;
+        foreach (var place in stores.Doubtful)
+        {
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct);
+            patience.CancelAfter(CheckPatience);
+            try
+            {
+                await place.Store!.CheckAsync(patience.Token);
+                place.Succeeded();
+                Log.StoreReachable(log, place.Location);
+            }
+            catch (OperationCanceledException) when (ct.IsCancellationRequested)
+            {
+                return false;
+            }
+            catch (Exception e) when (e is StoreException or OperationCanceledException)
+            {
+                isAll = false;
+                var (reason, message) = e is StoreException failed ? (failed.Reason, failed.Message) : (Reasons.TimedOut, $"no answer within {CheckPatience.TotalSeconds:0} s");
+                if (place.Status.Reason != reason)
+                    Log.StoreUnreachable(log, place.Location, reason, message);
+                place.Failed(reason, message);
+            }
+#pragma warning disable CA1031 // A mistake of ours in a check must not end the storing.
+            catch (Exception e)
+#pragma warning restore CA1031
+            {
+                isAll = false;
+                Log.Unexpected(log, e, "checking a store");
+                place.Failed(Reasons.Unexpected, e.Message);
+            }
+        }
+        return isAll;
     }
 
     /// <param name="wait">For how long; null: until something is added.</param>
@@ -69,23 +122,34 @@ internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider t
     {
         // Newest first: its pod is dying now, what waits from before has waited already.
         var isAll = true;
+        HashSet<Stores.Place>? failed = null;
         foreach (var capture in spool.Captures.Reverse())
-            switch (await StoreAsync(capture, ct))
+        {
+            // It waits for the settings to name a store, which wakes this; or for the one that has just failed another.
+            if (stores.For(capture.Record.Target.Container) is not { Store: { } store } place || failed?.Contains(place) == true)
+                continue;
+            switch (await StoreAsync(capture, place, store, ct))
             {
-                case Round.StoreFailed:
+                case Round.StoreFailed when ct.IsCancellationRequested:
                     return false;
+                case Round.StoreFailed:
+                    (failed ??= []).Add(place);
+                    isAll = false;
+                    break;
                 case Round.CaptureFailed:
                     isAll = false;
                     break;
             }
+        }
         return isAll;
     }
 
-    private async Task<Round> StoreAsync(SpooledCapture capture, CancellationToken ct)
+    private async Task<Round> StoreAsync(SpooledCapture capture, Stores.Place place, IArtifactStore store, CancellationToken ct)
     {
         var folder = capture.Record.Folder;
         try
         {
+            capture.GoTo(place.Location);
             if (capture.IsRecovered)
                 await store.AbandonUnfinishedAsync(folder, ct);
             capture.IsRecovered = false;
@@ -94,6 +158,7 @@ internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider t
             {
                 var started = time.GetTimestamp();
                 await store.PutAsync(folder + artifact.Key, capture.PathOf(artifact.Key), artifact.Sha256!, ct);
+                place.Succeeded();
                 capture.MarkStored(artifact.Key);
                 Log.Stored(log, store.Locate(folder + artifact.Key), artifact.Bytes, (long)time.GetElapsedTime(started).TotalMilliseconds);
             }
@@ -101,6 +166,8 @@ internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider t
             {
                 var (path, sha256) = capture.WriteManifest();
                 await store.PutAsync(folder + Names.Manifest, path, sha256, ct);
+                place.Succeeded();
+                stored?.Invoke(capture, store.Locate(folder));
                 capture.Remove();
                 Log.CaptureStored(log, capture.Record.Id, store.Locate(folder), capture.Record.Phase);
             }
@@ -113,6 +180,7 @@ internal sealed class Uploader(Spool spool, IArtifactStore store, TimeProvider t
         catch (StoreException e)
         {
             Log.StoreFailed(log, capture.Record.Id, e.Reason, e.Message);
+            place.Failed(e.Reason, e.Message);
             // What will pass is the store's trouble and everybody's; what will not may be this capture's alone.
             return e is { IsTransient: true, Reason: not Reasons.ContentMismatch } ? Round.StoreFailed : Round.CaptureFailed;
         }

@@ -27,6 +27,7 @@ public sealed class SettingsTests
         ],
         Containers = [new ContainerSettings("app", 268435456), new ContainerSettings("proxy", null)],
         EndsWithTargets = true,
+        RestartPolicy = "OnFailure",
         Report = new ReportSettings("https://premortem.premortem-system.svc", "-----BEGIN CERTIFICATE-----\na+b/c=\n-----END CERTIFICATE-----\n", "10.96.0.7"),
         Requests =
         [
@@ -49,7 +50,7 @@ public sealed class SettingsTests
         Assert.Equal(SettingsWriter.RevisionOf(Whole), settings.Revision);
         Assert.Equal(SettingsWriter.Write(Whole), SettingsWriter.Write(settings));
         Assert.Equal(Whole.Containers, settings.Containers);
-        Assert.Equal((true, Whole.Report), (settings.EndsWithTargets, settings.Report));
+        Assert.Equal((true, "OnFailure", Whole.Report), (settings.EndsWithTargets, settings.RestartPolicy, settings.Report));
         Assert.Equal(Whole.Requests.Select(request => request with { Captures = [] }), settings.Requests.Select(request => request with { Captures = [] }));
         Assert.Equal(Whole.Requests[0].Captures, settings.Requests[0].Captures);
         Assert.Equal(["checkout", "everywhere"], reading.Policies.Select(policy => policy.Name));

@@ -20,7 +20,6 @@ public sealed class RecordWriterTests : IDisposable
 
     private readonly SpoolFixture _fixture = new();
     private readonly RecordWriter _records = new(
-        new ProfilePolicySpec { Triggers = [], Storage = new DirectoryStorage("/store") },
         () => null,
         new FakeTimeProvider(SpoolFixture.Start.AddSeconds(5)),
         NullLogger<RecordWriter>.Instance);

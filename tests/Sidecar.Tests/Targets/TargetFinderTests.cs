@@ -23,10 +23,62 @@ public sealed class TargetFinderTests : IDisposable
     }
 
     [Fact]
-    public void Only_the_containers_of_the_policy_are_targets()
+    public void A_container_is_called_what_the_kubelet_calls_the_folder_of_its_termination_log()
     {
-        _proc.Process(10, "app", "0::/../c1", container: "checkout").Process(20, "proxy", "0::/../c2");
-        Assert.Equal(["proxy: 20"], Find(Finder("proxy")));
+        _proc.Process(10, "app", "0::/../c1", mountinfo: Mounts("/var/lib/kubelet/pods/1b2c/containers/checkout/5a5a"))
+            .Process(20, "app", "0::/../c2", mountinfo: Mounts("/pods/1b2c/containers/proxy/77"));
+        Assert.Equal(["checkout: 10", "proxy: 20"], Find(Finder("checkout", "proxy")));
+    }
+
+    [Theory]
+    [InlineData("/var/lib/kubelet/pods/1b2c/volumes/kubernetes.io~empty-dir/containers")]
+    [InlineData("/var/lib/kubelet/pods/1b2c/etc-hosts")]
+    [InlineData("/var/lib/containers/checkout/5a5a")]
+    [InlineData("/")]
+    public void Other_mounts_of_the_kubelet_name_nobody(string root) =>
+        Assert.Null(ContainerNames.OfMounts(Mounts(root).Split('\n')));
+
+    [Fact]
+    public void A_name_that_the_pod_has_not_is_not_believed()
+    {
+        _proc.Process(10, "app", "0::/../c1", container: "made-up", mountinfo: Mounts("/pods/1b2c/containers/forged/5a5a"))
+            .Process(20, "proxy", "0::/../c2", container: "proxy");
+        Assert.Equal(["app: 10", "proxy: 20"], Find(Finder("checkout", "proxy", "third")));
+    }
+
+    [Fact]
+    public void The_kernels_word_goes_before_the_programs()
+    {
+        _proc.Process(10, "app", "0::/../c1", container: "proxy", mountinfo: Mounts("/pods/1b2c/containers/checkout/5a5a"));
+        Assert.Equal(["checkout: 10"], Find(Finder("checkout", "proxy")));
+    }
+
+    [Fact]
+    public void The_only_container_of_a_pod_needs_no_name()
+    {
+        _proc.Process(10, "app", "0::/../c1").Process(11, "helper", "0::/../c1");
+        Assert.Equal(["checkout: 10 11"], Find(Finder("checkout")));
+    }
+
+    [Fact]
+    public void Of_one_that_nobody_can_name_it_is_known_who_is_left_over_once_it_has_settled()
+    {
+        var finder = Finder("checkout", "proxy");
+        _proc.Process(10, "envoy", "0::/../c2", mountinfo: Mounts("/pods/1b2c/containers/proxy/5a5a")).Process(20, "java", "0::/../c1");
+        Assert.Equal(["proxy: 10", "java: 20"], Find(finder));
+        _time.Advance(TimeSpan.FromSeconds(3.1));
+        Assert.Equal(["proxy: 10", "checkout: 20"], Find(finder));
+        // A container of a debugger is none of the pod's own: nobody is left over for it, and nobody else is called otherwise for it.
+        _proc.Process(30, "sh", "0::/../c3");
+        _time.Advance(TimeSpan.FromSeconds(3.1));
+        Assert.Equal(["proxy: 10", "checkout: 20", "sh: 30"], Find(finder));
+    }
+
+    [Fact]
+    public void Any_process_of_a_container_may_tell_its_name()
+    {
+        _proc.Process(10, "tini", "0::/../c1").Process(11, "app", "0::/../c1", mountinfo: Mounts("/pods/1b2c/containers/checkout/5a5a")).Process(20, "other", "0::/../c2");
+        Assert.Equal("checkout: 10 11", Find(Finder("checkout", "proxy"))[0]);
     }
 
     [Fact]
@@ -90,7 +142,7 @@ public sealed class TargetFinderTests : IDisposable
     [Fact]
     public void A_single_process_is_a_target_while_it_lives()
     {
-        var finder = new TargetFinder(new ProcFs(_proc.Root), new TargetScope.Process(10), [], _time);
+        var finder = new TargetFinder(new ProcFs(_proc.Root), new TargetScope.Process(10), _time);
         Assert.Empty(finder.Find());
         _proc.Process(10, "app", "0::/a");
         Assert.Equal(("pid-10", "app"), (finder.Find()[0].Key, finder.Find()[0].Container));
@@ -102,7 +154,7 @@ public sealed class TargetFinderTests : IDisposable
     public void A_cgroup_is_one_target_with_all_that_is_below_it()
     {
         _proc.File("sys/cgroup.procs", "1\n").File("sys/pod/cgroup.procs", "10\n0\n11\n").File("sys/pod/child/cgroup.procs", "12\n").File("sys/pod/child/deep/cgroup.procs", "");
-        var finder = new TargetFinder(new ProcFs(_proc.Root), new TargetScope.Cgroup(_proc.Path("sys/pod")), [], _time);
+        var finder = new TargetFinder(new ProcFs(_proc.Root), new TargetScope.Cgroup(_proc.Path("sys/pod")), _time);
         var target = Assert.Single(finder.Find());
         Assert.Equal("pod", target.Container);
         Assert.Equal([10, 11, 12], target.Pids);
@@ -111,7 +163,14 @@ public sealed class TargetFinderTests : IDisposable
         Assert.Empty(finder.Find());
     }
 
-    private TargetFinder Finder(params string[] containers) => new(new ProcFs(_proc.Root), new TargetScope.Pod(), containers, _time);
+    /// <summary>As the kernel writes it, with what any container has beside it.</summary>
+    private static string Mounts(string root) => $"""
+        700 680 0:51 / / rw,relatime - overlay overlay rw
+        701 700 0:54 / /proc rw,nosuid - proc proc rw
+        702 700 259:1 {root} /dev/termination-log rw,relatime - ext4 /dev/root rw
+        """;
+
+    private TargetFinder Finder(params string[] containers) => new(new ProcFs(_proc.Root), new TargetScope.Pod(), _time) { Containers = containers };
 
     private static List<string> Find(TargetFinder finder) => [.. finder.Find().Select(target => $"{target.Container}: {string.Join(' ', target.Pids)}")];
 }

@@ -234,7 +234,7 @@ public sealed class UploaderTests : IAsyncDisposable
 
     private void Run(Spool spool)
     {
-        _uploader = new Uploader(spool, _store, _time, NullLogger<Uploader>.Instance);
+        _uploader = new Uploader(spool, Stores.Of(_store), _time, NullLogger<Uploader>.Instance);
         _run = Task.Run(() => _uploader.RunAsync(_draining.Token, _stop.Token));
     }
 
