@@ -126,22 +126,22 @@ internal static class A
         bool hasArtifact = true,
         string container = "app",
         string policy = "checkout") => new()
-    {
-        Metadata = new ObjectMeta { Name = name, Namespace = "shop", Uid = $"uid-{name}", ResourceVersion = "1", CreationTimestamp = started ?? Now },
-        Spec = new ProfileCaptureSpec { PodName = "checkout-7d9f-x2x", Container = container, Policy = policy, Trigger = trigger },
-        Status = new ProfileCaptureStatus
         {
-            Phase = phase,
-            CaptureId = name,
-            Sequence = 1,
-            Container = container,
-            PodUid = PodUid,
-            StartedAt = started ?? Now,
-            CompletedAt = completed,
-            Outcome = outcome,
-            Artifacts = hasArtifact ? [new CaptureArtifact("Heap", "heap.pb.gz", 1, Sha, null, null)] : [new CaptureArtifact("Heap", "heap.pb.gz", null, null, "the target exited", "TargetExited")],
-        },
-    };
+            Metadata = new ObjectMeta { Name = name, Namespace = "shop", Uid = $"uid-{name}", ResourceVersion = "1", CreationTimestamp = started ?? Now },
+            Spec = new ProfileCaptureSpec { PodName = "checkout-7d9f-x2x", Container = container, Policy = policy, Trigger = trigger },
+            Status = new ProfileCaptureStatus
+            {
+                Phase = phase,
+                CaptureId = name,
+                Sequence = 1,
+                Container = container,
+                PodUid = PodUid,
+                StartedAt = started ?? Now,
+                CompletedAt = completed,
+                Outcome = outcome,
+                Artifacts = hasArtifact ? [new CaptureArtifact("Heap", "heap.pb.gz", 1, Sha, null, null)] : [new CaptureArtifact("Heap", "heap.pb.gz", null, null, "the target exited", "TargetExited")],
+            },
+        };
 
     public static ProfileCapture Request(string name = "now", string? container = "app", IReadOnlyList<CaptureSpec>? captures = null) => new()
     {

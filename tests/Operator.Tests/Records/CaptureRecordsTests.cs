@@ -46,7 +46,8 @@ public sealed class CaptureRecordsTests
             "request-further-container" => A.Report().With(record => record with
             {
                 Trigger = record.Trigger with { Name = Names.RequestedTrigger, Kind = "request" },
-            }) with { Request = new RequestReference("now", "uid-now") },
+            }) with
+            { Request = new RequestReference("now", "uid-now") },
             _ => A.Report(),
         };
         var pod = A.Pod();
