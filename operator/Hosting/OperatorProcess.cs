@@ -210,7 +210,11 @@ internal sealed class OperatorProcess : IAsyncDisposable
     private AdmissionOptions Admission(Action<AdmissionRequest?, Exception> onError) =>
         new() { Name = "premortem", Timeout = TimeSpan.FromSeconds(1.5), OnError = onError, Time = _time };
 
-    private static AdmissionAnswer Validate(AdmissionRequest request) => new();
+    private AdmissionAnswer Validate(AdmissionRequest request) => PolicyValidator.Validate(
+        request,
+        _caches.Pods.HasSynced && _caches.Namespaces.HasSynced ? _policies.CountMatching : null,
+        // The index has those of the cluster with each namespace.
+        name => name.Length > 0 ? _caches.Index.For(name) : [.. _caches.Index.All.Where(policy => policy.Namespace is null)]);
 
     private CaptureFigures CapturesOf(PolicyView policy)
     {

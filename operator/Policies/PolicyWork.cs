@@ -91,6 +91,10 @@ internal sealed class PolicyWork
         await Task.WhenAll(_namespaces.RunAsync(ct), _policies.RunAsync(ct), _settings.RunAsync(ct));
     }
 
+    /// <summary>How many pods a policy selects that may not be known yet. Looks at every pod that it could mean: for a person who waits, not for a loop.</summary>
+    public int CountMatching(PolicyView policy) => _caches.Pods.List(policy.Namespace).Count(pod =>
+        PodStanding.IsAlive(pod) && Namespace(pod) is { } @namespace && PolicySelector.Select(pod.Metadata.Labels, @namespace, [policy]).Count > 0);
+
     /// <summary>What all sidecars are told has changed: the bundle of CAs.</summary>
     public void ReportSettingsChanged()
     {

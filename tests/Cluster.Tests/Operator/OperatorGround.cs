@@ -191,6 +191,9 @@ internal sealed class RunningOperator : IAsyncDisposable
 
     public OperatorProcess Process => _process;
 
+    /// <summary>How it ended.</summary>
+    public Task<int> Ended => _running;
+
     public Uri Health => new($"http://127.0.0.1:{_process.HttpPort}");
 
     public static async Task<RunningOperator> StartAsync(KubeApiServer server, ServiceStandIn service, Func<OperatorOptions, OperatorOptions>? change, bool untilReady = true)

@@ -205,7 +205,8 @@ public sealed class OperatorTests(OperatorGround ground) : IClassFixture<Operato
     [Fact]
     public async Task The_API_server_comes_back_and_so_does_everything_else()
     {
-        await using var op = await ground.StartAsync();
+        // Long enough that the lead outlives the restart: what happens otherwise is the next test's.
+        await using var op = await ground.StartAsync(options => options with { LeaseDuration = TimeSpan.FromMinutes(2), LeaseRenewDeadline = TimeSpan.FromSeconds(100) });
         await using var ns = await ground.Server.NewNamespaceAsync();
         await ground.ApplyPolicyAsync(ns, "checkout");
         var pod = await ground.CreateInjectedPodAsync(ns, "shop");
@@ -213,6 +214,41 @@ public sealed class OperatorTests(OperatorGround ground) : IClassFixture<Operato
         await ground.CreateInjectedPodAsync(ns, "again");
         await ground.ApplyPolicyAsync(ns, "checkout", threshold: "55%");
         await ground.PodAsync(ns, pod.Name(), now => Settings(now).Contains("55%", StringComparison.Ordinal), "new settings after the restart");
+    }
+
+    [Fact]
+    public async Task Who_cannot_renew_the_lead_ends_to_be_started_anew()
+    {
+        await using var op = await ground.StartAsync();
+        await Eventually.IsTrue(() => op.Process.IsLeader, "it leads");
+        await ground.Server.StopApiServerAsync();
+        try
+        {
+            Assert.Equal(ExitCodes.LeadershipLost, await op.Ended.WaitAsync(TimeSpan.FromSeconds(60)));
+        }
+        finally
+        {
+            await ground.Server.StartApiServerAsync();
+        }
+    }
+
+    [Fact]
+    public async Task A_wrong_policy_is_refused_with_its_field_and_an_odd_one_with_a_warning()
+    {
+        await using var op = await ground.StartAsync();
+        await using var ns = await ground.Server.NewNamespaceAsync(new Dictionary<string, string> { ["validate"] = "true" });
+        // What no schema sees: a time zone that is none.
+        var file = Path.Combine(Path.GetTempPath(), $"{ns.Name}.yaml");
+        var policy = Policy("checkout", "nobody", "85%");
+        await File.WriteAllTextAsync(file, policy.Replace("triggers: [", "triggers: [{name: nightly, schedule: {cron: \"0 3 * * *\", timeZone: Mars/Olympus}}, ", StringComparison.Ordinal));
+        var refused = await ground.Server.KubectlAsync("apply", "-n", ns.Name, "-f", file);
+        Assert.NotEqual(0, refused.ExitCode);
+        Assert.Contains("spec.triggers[0].schedule.timeZone", refused.ToString(), StringComparison.Ordinal);
+        await File.WriteAllTextAsync(file, policy);
+        var taken = await ground.Server.KubectlAsync("apply", "-n", ns.Name, "-f", file);
+        taken.AssertOk();
+        Assert.Contains("Warning:", taken.ToString(), StringComparison.Ordinal);
+        File.Delete(file);
     }
 
     [Fact]
