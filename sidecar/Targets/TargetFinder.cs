@@ -120,14 +120,16 @@ internal sealed class TargetFinder(ProcFs proc, TargetScope scope, TimeProvider 
         return targets;
     }
 
-    /// <summary>Of one that nobody can name, in a pod of which one container is not accounted for, it is known who it is. It stays so.</summary>
+    /// <summary>Of one that nobody can name, in a pod of which one container is not accounted for, it is known who it is. It stays so, unless that one comes and tells its name: the settings leave out containers that no policy could watch.</summary>
     private void NameLeftOver(IReadOnlyList<string> named, IReadOnlyList<(string Id, long SeenAt)> unnamed)
     {
+        foreach (var (id, _) in _leftOver.Where(left => named.Contains(left.Value)).ToList())
+            _leftOver.Remove(id);
         var open = unnamed.Where(target => !_leftOver.ContainsKey(target.Id)).ToList();
-        // One that has just come may be about to tell its name; of a pod with one container there is no other.
-        if (open is [var (id, seenAt)] && Containers.Where(name => !named.Contains(name) && !_leftOver.ContainsValue(name)).Take(2).ToList() is [var name]
-            && (Containers.Count == 1 || time.GetElapsedTime(seenAt) >= SettlesWithin))
-            _leftOver.Add(id, name);
+        // One that has just come may be about to tell its name.
+        if (open is [var (only, seenAt)] && Containers.Where(name => !named.Contains(name) && !_leftOver.ContainsValue(name)).Take(2).ToList() is [var name]
+            && time.GetElapsedTime(seenAt) >= SettlesWithin)
+            _leftOver.Add(only, name);
     }
 
     private Member Describe(int pid, ProcessStat stat, string cgroupId, string? own, long seenAt)

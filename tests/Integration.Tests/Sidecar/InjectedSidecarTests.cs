@@ -49,9 +49,10 @@ public sealed class InjectedSidecarTests : IAsyncDisposable
         var capture = await StoredAsync();
         Assert.Equal(new PolicyReference("checkout", "shop"), capture.Record.Policy);
 
-        // Told when it began, and at last with what became of it and where it is.
+        // Told before it is known what becomes of the target, and at last with that and where it is.
         var reports = await Eventually.Holds(() => _pod.Operator.Captures.Select(request => request.Json).ToList(), reports => reports.Count > 0 && reports[^1]["location"] is not null, "a report of what is stored", s_soon);
-        Assert.Equal("Capturing", reports[0]["record"]!["phase"]!.GetValue<string>());
+        Assert.Null(reports[0]["location"]);
+        Assert.Null(reports[0]["record"]!["outcome"]);
         Assert.Equal(("Completed", "Survived"), (reports[^1]["record"]!["phase"]!.GetValue<string>(), reports[^1]["record"]!["outcome"]!.GetValue<string>()));
         Assert.Equal(reports.Select(report => report["sequence"]!.GetValue<int>()).Order().Distinct(), reports.Select(report => report["sequence"]!.GetValue<int>()));
         Assert.All(_pod.Operator.Requests, request => Assert.Equal("token-1", request.Token));
@@ -174,7 +175,7 @@ public sealed class InjectedSidecarTests : IAsyncDisposable
     }
 
     private async Task<JsonNode> StatusAsync(Func<JsonNode, bool> which, TimeSpan? timeout = null) =>
-        (await Eventually.Holds(() => _pod.Operator.Statuses.LastOrDefault()?.Json, status => status is not null && which(status), "a status", timeout ?? s_soon))!;
+        (await Eventually.Holds(() => _pod.Operator.Statuses is [.., var last] ? last.Json : null, status => status is not null && which(status), "a status", timeout ?? s_soon))!;
 
     private async Task<StoredCapture> StoredAsync() =>
         (await Eventually.Holds(() => _pod.Captures, captures => captures.Count == 1, "one stored capture", TimeSpan.FromSeconds(60)))[0].AssertWhole();

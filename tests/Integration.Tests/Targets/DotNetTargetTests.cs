@@ -57,8 +57,8 @@ public sealed class DotNetTargetTests : IAsyncDisposable
     public async Task A_program_that_the_policy_takes_for_a_Go_program_is_not_asked()
     {
         await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "none"]);
-        Assert.Null(Probe(RuntimeKind.Go).Identify(target.Process.Id).Runtime);
-        Assert.Equal(RuntimeKind.DotNet, Probe(RuntimeKind.DotNet).Identify(target.Process.Id).Runtime?.Kind);
+        Assert.Null(Probe().Identify(target.Process.Id, RuntimeKind.Go).Runtime);
+        Assert.Equal(RuntimeKind.DotNet, Probe().Identify(target.Process.Id, RuntimeKind.DotNet).Runtime?.Kind);
     }
 
     [Fact]
@@ -212,17 +212,15 @@ public sealed class DotNetTargetTests : IAsyncDisposable
 
     private string PathOfSocket(int pid) => $"/tmp/dotnet-diagnostic-{pid}-{_proc.Stat(pid)!.StartTicks}-socket";
 
-    private TargetProbe Probe(RuntimeKind kind) => new(
-        _proc,
-        new ProfilePolicySpec { Runtime = kind, Triggers = [], Captures = [], Storage = new DirectoryStorage("/none") },
-        TimeProvider.System,
-        NullLogger<TargetProbe>.Instance);
+    private static ProfilePolicySpec AnyRuntime { get; } = new() { Triggers = [], Captures = [], Storage = new DirectoryStorage("/none") };
+
+    private TargetProbe Probe() => new(_proc, TimeProvider.System, NullLogger<TargetProbe>.Instance);
 
     private async Task<TargetLife> FollowAsync(int pid, long? limitBytes = null)
     {
         var life = Life(pid);
         life.ContainerLimitBytes = limitBytes;
-        _following.Add((life, Probe(RuntimeKind.Auto).FollowAsync(life, CancellationToken.None)));
+        _following.Add((life, Probe().FollowAsync(life, AnyRuntime, CancellationToken.None)));
         await Eventually.Holds(() => (life.Source, life.Problem), found => found.Source is not null, "a source of captures", TimeSpan.FromSeconds(30));
         return life;
     }
@@ -230,9 +228,9 @@ public sealed class DotNetTargetTests : IAsyncDisposable
     private async Task AssertMissingAsync(int pid, string reason, string detail)
     {
         using var life = Life(pid);
-        using var probe = Probe(RuntimeKind.Auto);
+        using var probe = Probe();
         using var enough = new CancellationTokenSource();
-        var following = probe.FollowAsync(life, enough.Token);
+        var following = probe.FollowAsync(life, AnyRuntime, enough.Token);
         var problem = await Eventually.Holds(() => life.Problem, problem => problem is not null, "a reason why there are no profiles", TimeSpan.FromSeconds(30));
         await enough.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => following);

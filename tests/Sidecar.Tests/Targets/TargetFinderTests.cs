@@ -54,10 +54,16 @@ public sealed class TargetFinderTests : IDisposable
     }
 
     [Fact]
-    public void The_only_container_of_a_pod_needs_no_name()
+    public void The_only_container_of_a_pod_needs_no_name_until_another_has_it()
     {
-        _proc.Process(10, "app", "0::/../c1").Process(11, "helper", "0::/../c1");
-        Assert.Equal(["checkout: 10 11"], Find(Finder("checkout")));
+        var finder = Finder("checkout");
+        _proc.Process(10, "envoy", "0::/../c1").Process(11, "helper", "0::/../c1");
+        Find(finder);
+        _time.Advance(TimeSpan.FromSeconds(3.1));
+        Assert.Equal(["checkout: 10 11"], Find(finder));
+        // It was one that the settings do not speak of: the container that they mean has only now come.
+        _proc.Process(20, "app", "0::/../c2", mountinfo: Mounts("/pods/1b2c/containers/checkout/5a5a"));
+        Assert.Equal(["envoy: 10 11", "checkout: 20"], Find(finder));
     }
 
     [Fact]
