@@ -65,8 +65,8 @@ public sealed class OomKillTests
             TimeSpan.FromSeconds(20));
 
         await ground.Captures.DeleteAsync(ResourceKey.Of(record), new DeleteRequest(), CancellationToken.None);
-        // The second kill is looked at after whatever the pod's change brings for the first.
-        await ground.KillAsync(pod, "app", "containerd://2", _killed, _killed.AddSeconds(5));
+        // The pod still tells of the first kill, and that one is looked at before the second.
+        await ground.KillAgainAsync(pod, "app", ("containerd://1", _killed.AddMinutes(-1), _killed), "containerd://2", _killed.AddSeconds(5));
         var second = await OneAsync(ground, record => record.Status?.Phase == CapturePhase.Failed);
         Assert.Equal("containerd://2", OomKills.MarkOf(second));
         Assert.Equal(2, await replica.SampleAsync(No));

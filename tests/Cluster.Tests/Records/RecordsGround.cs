@@ -128,30 +128,17 @@ internal sealed class RecordsGround : IAsyncDisposable
     public async Task<IReadOnlyList<ProfileCapture>> ListAsync() =>
         (await Captures.ListAsync(new ListRequest { Namespace = Namespace }, CancellationToken.None)).Items;
 
-    /// <summary>As the kubelet tells it.</summary>
-    public Task KillAsync(V1Pod pod, string container, string id, DateTimeOffset started, DateTimeOffset finished) => Pods.PatchStatusAsync(
-        new ResourceKey(Namespace, pod.Name()),
-        new ResourcePatch.Merge(new JsonObject
-        {
-            ["status"] = new JsonObject
-            {
-                ["phase"] = "Running",
-                ["containerStatuses"] = new JsonArray(
-                    Status(container, id, new JsonObject
-                    {
-                        ["terminated"] = new JsonObject
-                        {
-                            ["exitCode"] = 137,
-                            ["reason"] = "OOMKilled",
-                            ["startedAt"] = Time(started),
-                            ["finishedAt"] = Time(finished),
-                            ["containerID"] = id,
-                        },
-                    }),
-                    container == Names.SidecarContainer ? Status("app", "containerd://app", null) : Status(Names.SidecarContainer, "containerd://sidecar", null)),
-            },
-        }),
-        CancellationToken.None);
+    /// <summary>As the kubelet tells it: the last life of a container, whose next one runs.</summary>
+    public Task KillAsync(V1Pod pod, string container, string id, DateTimeOffset started, DateTimeOffset finished) =>
+        TellAsync(pod, Status(container, id, Killed(id, started, finished)));
+
+    /// <summary>The life after <paramref name="before"/> was ended too, and there is no next one yet.</summary>
+    public Task KillAgainAsync(V1Pod pod, string container, (string Id, DateTimeOffset Started, DateTimeOffset Finished) before, string id, DateTimeOffset finished)
+    {
+        var status = Status(container, id, Killed(before.Id, before.Started, before.Finished));
+        status["state"] = Killed(id, before.Finished, finished);
+        return TellAsync(pod, status);
+    }
 
     public CaptureReport Report(string id, int sequence, DateTimeOffset? started = null, CaptureOutcome? outcome = CaptureOutcome.Survived)
     {
@@ -187,6 +174,28 @@ internal sealed class RecordsGround : IAsyncDisposable
             await replica.DisposeAsync();
         await _namespace.DisposeAsync();
     }
+
+    private Task<Pod> TellAsync(V1Pod pod, JsonObject status)
+    {
+        var isSidecar = status["name"]!.GetValue<string>() == Names.SidecarContainer;
+        var other = isSidecar ? Status("app", "containerd://app", null) : Status(Names.SidecarContainer, "containerd://sidecar", null);
+        return Pods.PatchStatusAsync(
+            new ResourceKey(Namespace, pod.Name()),
+            new ResourcePatch.Merge(new JsonObject { ["status"] = new JsonObject { ["phase"] = "Running", ["containerStatuses"] = new JsonArray(status, other) } }),
+            CancellationToken.None);
+    }
+
+    private static JsonObject Killed(string id, DateTimeOffset started, DateTimeOffset finished) => new()
+    {
+        ["terminated"] = new JsonObject
+        {
+            ["exitCode"] = 137,
+            ["reason"] = "OOMKilled",
+            ["startedAt"] = Time(started),
+            ["finishedAt"] = Time(finished),
+            ["containerID"] = id,
+        },
+    };
 
     private static JsonObject Status(string container, string id, JsonObject? last)
     {
