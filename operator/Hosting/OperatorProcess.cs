@@ -213,8 +213,7 @@ internal sealed class OperatorProcess : IAsyncDisposable
     private AdmissionAnswer Validate(AdmissionRequest request) => PolicyValidator.Validate(
         request,
         _caches.Pods.HasSynced && _caches.Namespaces.HasSynced ? _policies.CountMatching : null,
-        // The index has those of the cluster with each namespace.
-        name => name.Length > 0 ? _caches.Index.For(name) : [.. _caches.Index.All.Where(policy => policy.Namespace is null)]);
+        _caches.Index.For);
 
     private CaptureFigures CapturesOf(PolicyView policy)
     {

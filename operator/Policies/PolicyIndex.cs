@@ -36,7 +36,7 @@ internal sealed class PolicyIndex
     /// <summary>Those that could select a pod of this namespace, in order of precedence.</summary>
     public IReadOnlyList<PolicyView> For(string @namespace)
     {
-        var own = _policies.GetValueOrDefault(@namespace, []);
+        var own = @namespace == ClusterWide ? [] : _policies.GetValueOrDefault(@namespace, []);
         var wide = _policies.GetValueOrDefault(ClusterWide, []);
         return own.Length == 0 ? wide : wide.Length == 0 ? own : [.. own, .. wide];
     }

@@ -33,7 +33,7 @@ internal static class PolicyValidator
         if (request.Kind == "ProfileCapture")
             return request.OldObject is not null
                 ? Refused(request, [new FieldProblem("spec", "cannot be changed; create another ProfileCapture to capture again")])
-                : Answer(request, RequestReader.Check(fields, "spec"), []);
+                : Answer(request, RequestReader.Check(fields, "spec"), fields["trigger"] is null ? [] : [NoRequest()]);
 
         var view = PolicyView.From(new PolicyResource
         {
@@ -120,6 +120,9 @@ internal static class PolicyValidator
                     spec.Said.Contains("captures") ? $"spec.captures[{i}].duration" : "spec.captures",
                     $"{spec.Captures[i].Type} takes {Contracts.Durations.Format(duration)}, but the trigger {within.Name} fires {Contracts.Durations.Format(within.Within)} ahead of the limit: it is cut to the time that is left");
     }
+
+    private static FieldProblem NoRequest() =>
+        new("spec.trigger", "is set: this records a capture that a trigger made, and asks for none; leave trigger and policy out to capture now");
 
     private static FieldProblem NoPods(PolicyView view) => new(
         "spec.selector",

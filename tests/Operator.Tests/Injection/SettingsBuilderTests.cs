@@ -9,20 +9,20 @@ namespace Premortem.Operator.Tests.Injection;
 
 public sealed class SettingsBuilderTests
 {
-    private static readonly PodFacts Pod = new([new ContainerSettings("app", 512 << 20)], EndsWithTargets: false);
+    private static readonly PodFacts Pod = new([new ContainerSettings("app", 512 << 20)], EndsWith: null);
 
     [Fact]
     public void What_it_makes_the_sidecar_reads()
     {
         var request = new RequestedCapture("now", "8d0e", "app", [new CaptureRequest(CaptureType.Heap)]);
         var report = new ReportSettings("https://premortem.premortem-system.svc", "PEM");
-        var reading = SettingsReader.Read(SettingsBuilder.Build([Policy()], Pod with { EndsWithTargets = true, SpoolBytes = 1 << 30 }, null, [request], report));
+        var reading = SettingsReader.Read(SettingsBuilder.Build([Policy()], Pod with { EndsWith = "Never", SpoolBytes = 1 << 30 }, null, [request], report));
         Assert.Empty(reading.Errors);
         Assert.Empty(reading.Warnings);
         var settings = reading.Settings!;
         Assert.Equal(["checkout"], settings.Policies.Select(policy => policy.Name));
         Assert.Equal(Pod.Containers, settings.Containers);
-        Assert.True(settings.EndsWithTargets);
+        Assert.Equal((true, "Never"), (settings.EndsWithTargets, settings.RestartPolicy));
         Assert.Equal(1 << 30, settings.SpoolBytes);
         Assert.Equal(report, settings.Report);
         Assert.Equal("8d0e", Assert.Single(settings.Requests).Uid);

@@ -95,6 +95,15 @@ public sealed class PolicyValidatorTests
         Assert.True(PolicyValidator.Validate(Request(Document("{\"podName\": \"a\"}", "ProfileCapture"), old)).IsAllowed);
     }
 
+    [Fact]
+    public void A_capture_that_names_a_trigger_is_told_that_it_asks_for_nothing()
+    {
+        var answer = PolicyValidator.Validate(Request(Document("{\"podName\": \"a\", \"trigger\": \"near\"}", "ProfileCapture")));
+        Assert.True(answer.IsAllowed);
+        Assert.StartsWith("spec.trigger: is set", Assert.Single(answer.Warnings), StringComparison.Ordinal);
+        Assert.Empty(PolicyValidator.Validate(Request(Document("{\"podName\": \"a\"}", "ProfileCapture"))).Warnings);
+    }
+
     [Theory]
     [InlineData("\"runtime\": \"DotNet\", \"triggers\": [{\"name\": \"near\", \"memoryUsage\": {\"threshold\": \"900Mi\"}}]", "spec.triggers[0].memoryUsage.threshold: a .NET heap ends at 75% of the container's limit by default, so that 900Mi is never reached where the limit is below 1.2 GiB; write a share like 85%, which is of the runtime's own limit, or set DOTNET_GCHeapHardLimitPercent")]
     [InlineData("\"runtime\": \"DotNet\", \"captures\": [{\"type\": \"Heap\"}, {\"type\": \"Goroutine\"}]", "spec.captures[1].type: Goroutine is nothing that DotNet has: it is passed over")]
