@@ -52,6 +52,9 @@ internal sealed record OperatorOptions
     /// <summary>An IP address where sidecars reach the service that cannot resolve its name.</summary>
     public string? ReportAddress { get; init; }
 
+    /// <summary>The Service's port, where reports go.</summary>
+    public int ReportPort { get; init; } = 443;
+
     public int Workers { get; init; } = 2;
 
     /// <summary>How often everything is looked at again though nothing has changed.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using k8s;
 using Premortem.Contracts;
@@ -238,7 +239,7 @@ internal sealed class OperatorProcess : IAsyncDisposable
             ServerHasNativeSidecars = isNative,
             OperatorNamespace = _namespace,
             ExcludedNamespaces = _options.ExcludedNamespaces,
-            Report = _certificates.Bundle is { } bundle ? new ReportSettings($"https://{_options.ServiceName}.{_namespace}.svc", bundle, _options.ReportAddress) : null,
+            Report = _certificates.Bundle is { } bundle ? new ReportSettings(ReportUrl(), bundle, _options.ReportAddress) : null,
             DefaultResources = _options.SidecarResources,
         };
         // Of what has changed meanwhile nothing may be kept.
@@ -246,6 +247,10 @@ internal sealed class OperatorProcess : IAsyncDisposable
             _injector = made;
         return made;
     }
+
+    private string ReportUrl() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"https://{_options.ServiceName}.{_namespace}.svc{(_options.ReportPort == 443 ? "" : $":{_options.ReportPort}")}");
 
     private void ForgetInjector()
     {

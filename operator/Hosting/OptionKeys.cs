@@ -72,6 +72,9 @@ internal static partial class OptionKeys
             (o, text) => o with { LeaseRetryPeriod = Duration(text, 0.05) }, o => Durations.Format(o.LeaseRetryPeriod)),
         new("report-address", "IP", "Where sidecars reach the Service that cannot resolve its name",
             (o, text) => o with { ReportAddress = Address(text) }, o => o.ReportAddress),
+        // Not service-port: the kubelet sets a variable like that for a Service called premortem-operator.
+        new("report-port", "PORT", "The port of the Service, where sidecars reach it",
+            (o, text) => o with { ReportPort = Number(text, 1, 65535) }, o => Text(o.ReportPort)),
         new("workers", "N", "How many objects of a kind are worked on at a time",
             (o, text) => o with { Workers = Number(text, 1, 64) }, o => Text(o.Workers)),
         new("resync", "DURATION", "How often everything is looked at again though nothing has changed",
