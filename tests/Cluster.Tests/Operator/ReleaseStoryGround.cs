@@ -131,8 +131,6 @@ internal sealed class OperatorProgram : IAsyncDisposable
 
     public string Output => _process.Output;
 
-    public bool Leads => _process.Lines.Any(line => line.Contains("\"This replica leads\"", StringComparison.Ordinal) || line.Contains("\"Id\":3004", StringComparison.Ordinal));
-
     public static async Task<OperatorProgram> StartAsync(string config, string kubeconfig)
     {
         var (http, https) = (FreePort(), FreePort());
