@@ -29,6 +29,8 @@ internal sealed class CaptureSession(
     RequestReference? request = null)
 {
     /// <summary>How long the outcome is awaited where no time to the ceiling is predicted, and at most.</summary>
+    private static readonly TimeSpan YoungFor = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan SourcePatience = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan LeastAftermath = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestAftermath = TimeSpan.FromSeconds(60);
 
@@ -91,6 +93,7 @@ internal sealed class CaptureSession(
         {
             capture = around.Spool.Create(NewRecord(), request);
             _begun.TrySetResult();
+            await AwaitSourceAsync();
             PlannedCapture[] plan = [.. CapturePlanner.Plan(around.Spec.Captures, Conditions())];
             if (life.HasEnded && await baselines is [var newest, ..])
                 plan = [.. plan.Select(step => step.Type == CaptureType.Heap ? step with { Detail = $"{step.Detail}; {Age(newest)}" } : step)];
@@ -317,9 +320,21 @@ internal sealed class CaptureSession(
     /// <summary>One capture may fill half the spool, so that it never keeps out the next one's heap.</summary>
     private CaptureBounds Bounds() => new() { MaxBytes = Math.Min(new CaptureBounds().MaxBytes, around.Spec.Limits.SpoolBytes / 2) };
 
+    /// <summary>
+    /// A program that has just started may be a moment from serving its profiles, and a capture without them is worth little. One that is
+    /// older and has none will have none in a moment either. However near the end is: until then there is nothing to capture.
+    /// </summary>
+    private async Task AwaitSourceAsync()
+    {
+        if (life.Source is not null || life.HasEnded || around.Timeline.Last is not { } last || last.Elapsed - life.BeganAt > YoungFor)
+            return;
+        await Task.WhenAny(life.Found, life.Over, Task.Delay(SourcePatience, around.Time, around.StopCaptures));
+    }
+
     private async Task<TargetEnd?> AwaitOutcomeAsync()
     {
-        var window = timeLeft * 2 ?? LeastAftermath;
+        // Who asked for it waits to have it.
+        var window = request is null ? timeLeft * 2 ?? LeastAftermath : LeastAftermath;
         window = window < LeastAftermath ? LeastAftermath : window > LongestAftermath ? LongestAftermath : window;
         try
         {

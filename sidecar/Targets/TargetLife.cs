@@ -11,6 +11,7 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
 {
     private readonly TaskCompletionSource<TargetEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _found = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile TargetIdentity _identity = identity;
     private volatile ICaptureSource? _source;
     private volatile Obstacle? _problem;
@@ -31,6 +32,9 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
 
     /// <summary>Where captures come from; null while nothing is found.</summary>
     public ICaptureSource? Source => _source;
+
+    /// <summary>Completes when there is a <see cref="Source"/> for the first time.</summary>
+    public Task Found => _found.Task;
 
     /// <summary>The address of <see cref="Source"/>, for people.</summary>
     public string? ProfilesAt => _profilesAt;
@@ -62,6 +66,7 @@ internal sealed class TargetLife(ProcessHandle process, TargetIdentity identity,
     {
         lock (_over)
             (_profilesAt, _source, _problem) = (at, Retiring(source), null);
+        _found.TrySetResult();
     }
 
     /// <summary>It was looked for, and is not there, or no longer.</summary>

@@ -74,12 +74,17 @@ public sealed class SidecarProcess : IAsyncDisposable
     public IReadOnlyList<LogLine> Events(int id) => [.. Log.Where(line => line.EventId == id)];
 
     /// <summary>Waits for a line with an event id of docs/reference/log-events.md.</summary>
-    public async Task<LogLine> WaitForAsync(int id, Func<LogLine, bool>? which = null, TimeSpan? timeout = null) =>
-        (await Eventually.Holds(
-            () => Events(id).FirstOrDefault(line => which?.Invoke(line) ?? true) ?? (HasExited ? throw new InvalidOperationException($"it ended before event {id} came:\n{Output}") : null),
-            line => line is not null,
+    public async Task<LogLine> WaitForAsync(int id, Func<LogLine, bool>? which = null, TimeSpan? timeout = null)
+    {
+        LogLine? found = null;
+        await Eventually.Holds(
+            () => (found ??= Events(id).FirstOrDefault(line => which?.Invoke(line) ?? true)) is not null ? ""
+                : HasExited ? throw new InvalidOperationException($"it ended before event {id} came:\n{Output}") : Output,
+            _ => found is not null,
             $"event {id} of the sidecar",
-            timeout ?? TimeSpan.FromSeconds(30)))!;
+            timeout ?? TimeSpan.FromSeconds(30));
+        return found!;
+    }
 
     /// <summary>Waits until it knows where the profiles of its target are.</summary>
     public Task<LogLine> ReadyAsync() => WaitForAsync(202);

@@ -70,8 +70,12 @@ public sealed class InjectedSidecarTests : IAsyncDisposable
     [Fact]
     public async Task A_capture_goes_on_by_the_policy_that_it_began_with()
     {
+        _pod.Config.Write(_pod.Settings(Never));
+        await using var sidecar = _pod.Start([("app", _app, Hold + " -spin=false")]);
+        // While it fills its memory it seems to be about to meet the limit, and there is no time for a CPU profile.
+        await sidecar.WaitForAsync(202);
+        await Eventually.Holds(RiseInASecondAsync, rise => rise < MiB, "it holds what it was told to", s_soon);
         _pod.Config.Write(_pod.Settings("""[{"name":"some","memoryUsage":{"threshold":"20Mi"}}]""", captures: """[{"type":"Heap"},{"type":"Cpu","duration":"5s"}]"""));
-        await using var sidecar = _pod.Start([("app", _app, Hold)]);
         await sidecar.WaitForAsync(500, line => line["Type"] == "Heap");
         _pod.Config.Write(_pod.Settings(null));
         await sidecar.WaitForAsync(110, line => line["Policies"].StartsWith("no policy", StringComparison.Ordinal));
@@ -176,6 +180,13 @@ public sealed class InjectedSidecarTests : IAsyncDisposable
 
     private async Task<JsonNode> StatusAsync(Func<JsonNode, bool> which, TimeSpan? timeout = null) =>
         (await Eventually.Holds(() => _pod.Operator.Statuses is [.., var last] ? last.Json : null, status => status is not null && which(status), "a status", timeout ?? s_soon))!;
+
+    private async Task<long> RiseInASecondAsync()
+    {
+        var before = _app.WorkingSetBytes;
+        await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System);
+        return Math.Abs(_app.WorkingSetBytes - before);
+    }
 
     private async Task<StoredCapture> StoredAsync() =>
         (await Eventually.Holds(() => _pod.Captures, captures => captures.Count == 1, "one stored capture", TimeSpan.FromSeconds(60)))[0].AssertWhole();
