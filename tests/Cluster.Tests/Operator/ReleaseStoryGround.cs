@@ -76,7 +76,9 @@ internal sealed class ReleaseStoryGround : IAsyncDisposable
         if (HasControllers)
         {
             var before = (await Client.CoreV1.ListNamespacedPodAsync(ns)).Items.Select(pod => pod.Uid()).ToHashSet();
-            (await Server.KubectlAsync("rollout", "restart", Text($"deployment/{deployment}"), "--namespace", ns)).AssertOk();
+            // As kubectl rollout restart does it, which refuses to be called twice in a second.
+            var another = Text($"{{\"spec\": {{\"template\": {{\"metadata\": {{\"annotations\": {{\"restarted\": \"{Guid.NewGuid():N}\"}}}}}}}}}}");
+            (await Server.KubectlAsync("patch", "deployment", deployment, "--namespace", ns, "--type", "merge", "--patch", another)).AssertOk();
             return (await Eventually.Holds<V1Pod?>(
                 async () => (await Client.CoreV1.ListNamespacedPodAsync(ns)).Items.FirstOrDefault(pod => !before.Contains(pod.Uid())),
                 pod => pod is not null,
