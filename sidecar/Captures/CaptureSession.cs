@@ -195,6 +195,7 @@ internal sealed class CaptureSession(
             try
             {
                 using var source = File.OpenHandle(baseline.Path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+                DiskSync.ReadNoFurther(source);
                 using var section = new FileSection(source, 0, baseline.Bytes);
                 using var file = capture.Begin(artifact.Key);
                 section.CopyTo(file);

@@ -79,6 +79,7 @@ internal sealed partial class DumpFile : IDisposable
         using var file = Open(PathFromHere, s_noFollow | NonBlocking | CloseOnExec);
         if (file.IsInvalid)
             throw new ReceiveException(Reasons.InvalidContent, $"the runtime says that it wrote {PathOfTarget}, which cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}");
+        DiskSync.ReadNoFurther(file);
         var buffer = ArrayPool<byte>.Shared.Rent(ReceivedBody.BufferBytes);
         try
         {

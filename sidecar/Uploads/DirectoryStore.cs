@@ -81,7 +81,7 @@ internal sealed class DirectoryStore : IArtifactStore
         {
             using (var target = File.OpenHandle(unfinished, FileMode.CreateNew, FileAccess.ReadWrite))
             {
-                using (var source = OpenSource(file))
+                using (var source = SpoolFile.Open(file))
                     Expect(sha256, Copy(source, target, buffer, ct), $"'{file}' is no longer what was captured", isTransient: false);
                 Expect(sha256, ReadBack(target, buffer, ct), $"the disk gave back other bytes than were written to '{unfinished}'", isTransient: true);
             }
@@ -96,18 +96,6 @@ internal sealed class DirectoryStore : IArtifactStore
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
-        }
-    }
-
-    private static SafeFileHandle OpenSource(string file)
-    {
-        try
-        {
-            return File.OpenHandle(file, options: FileOptions.SequentialScan);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new StoreException(Reasons.Unexpected, $"'{file}' cannot be read from the spool: {e.Message}", isTransient: false, e);
         }
     }
 
@@ -136,6 +124,7 @@ internal sealed class DirectoryStore : IArtifactStore
     // The pages were dropped after they were synced, so this comes from the disk as far as the file system lets it.
     private static byte[] ReadBack(SafeFileHandle target, byte[] buffer, CancellationToken ct)
     {
+        DiskSync.ReadNoFurther(target);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         long offset = 0;
         while (true)

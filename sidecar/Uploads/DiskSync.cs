@@ -7,6 +7,7 @@ namespace Premortem.Sidecar.Uploads;
 internal static partial class DiskSync
 {
     private const int DirectoryOnly = 0x10000 | 0x80000; // O_RDONLY | O_DIRECTORY | O_CLOEXEC
+    private const int Random = 1; // POSIX_FADV_RANDOM
     private const int DontNeed = 4; // POSIX_FADV_DONTNEED
     private const uint WaitWriteWait = 1 | 2 | 4; // SYNC_FILE_RANGE_WAIT_BEFORE | _WRITE | _WAIT_AFTER
 
@@ -34,6 +35,12 @@ internal static partial class DiskSync
     /// first. It is advice; the kernel may decline, so nothing hangs on it.
     /// </summary>
     internal static void DropPageCache(SafeFileHandle file, long offset = 0, long length = 0) => _ = Advise(file, offset, length, DontNeed);
+
+    /// <summary>
+    /// Reads no further ahead than is asked for. A disk's read-ahead may be 8 MiB and more, several times over, all of it charged to the
+    /// container that reads.
+    /// </summary>
+    internal static void ReadNoFurther(SafeFileHandle file) => _ = Advise(file, 0, 0, Random);
 
     /// <summary>
     /// Puts a range of a file onto the disk, without what would be needed after a crash: so that <see cref="DropPageCache"/> finds it

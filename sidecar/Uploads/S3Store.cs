@@ -50,7 +50,7 @@ internal sealed class S3Store : IArtifactStore
     public async Task PutAsync(string key, string file, string sha256, CancellationToken ct)
     {
         var objectKey = ObjectPath.Join(_storage.Prefix, key);
-        using var content = OpenSpooled(file);
+        using var content = SpoolFile.Open(file);
         var length = RandomAccess.GetLength(content);
         if (length <= _limits.SinglePutBytes)
             await PutWholeAsync(objectKey, content, length, sha256, ct);
@@ -119,18 +119,6 @@ internal sealed class S3Store : IArtifactStore
 
     private static string? RegionOfEnvironment() =>
         s_regionVariables.Select(Environment.GetEnvironmentVariable).FirstOrDefault(region => !string.IsNullOrEmpty(region));
-
-    private static SafeFileHandle OpenSpooled(string file)
-    {
-        try
-        {
-            return File.OpenHandle(file);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new StoreException(Reasons.Unexpected, $"'{file}' cannot be read from the spool: {e.Message}", isTransient: false, e);
-        }
-    }
 
     private static bool IsKms(ServerSideEncryptionMethod? method) =>
         method is not null && method.Value.StartsWith("aws:kms", StringComparison.Ordinal);

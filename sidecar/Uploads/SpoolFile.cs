@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
+using Premortem.Contracts;
 
 namespace Premortem.Sidecar.Uploads;
 
@@ -45,6 +46,22 @@ internal sealed class SpoolFile : Stream
     public override long Position { get => _length; set => throw new NotSupportedException(); }
 
     public static bool IsPart(string path) => path.EndsWith(PartSuffix, StringComparison.Ordinal);
+
+    /// <summary>Opens what is whole, to send it on.</summary>
+    /// <exception cref="StoreException">It is not there or cannot be read.</exception>
+    public static SafeFileHandle Open(string path)
+    {
+        try
+        {
+            var file = File.OpenHandle(path);
+            DiskSync.ReadNoFurther(file);
+            return file;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreException(Reasons.Unexpected, $"'{path}' cannot be read from the spool: {e.Message}", isTransient: false, e);
+        }
+    }
 
     public override void Write(ReadOnlySpan<byte> buffer)
     {

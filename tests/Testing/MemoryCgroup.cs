@@ -37,8 +37,8 @@ public sealed class MemoryCgroup : IDisposable
     /// <summary>All that is charged now, page cache included.</summary>
     public long UsageBytes => long.Parse(File.ReadAllText(System.IO.Path.Combine(Path, IsV2 ? "memory.current" : "memory.usage_in_bytes")), CultureInfo.InvariantCulture);
 
-    /// <summary>The page cache that is charged now.</summary>
-    public long PageCacheBytes => Figure("memory.stat", IsV2 ? "file" : "cache");
+    /// <summary>The most that was ever charged, page cache included.</summary>
+    public long PeakBytes => long.Parse(File.ReadAllText(System.IO.Path.Combine(Path, IsV2 ? "memory.peak" : "memory.max_usage_in_bytes")), CultureInfo.InvariantCulture);
 
     /// <summary>All that is charged now but what the kernel would take back first.</summary>
     public long WorkingSetBytes => UsageBytes - Figure("memory.stat", IsV2 ? "inactive_file" : "total_inactive_file");

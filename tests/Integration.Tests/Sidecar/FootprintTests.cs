@@ -17,6 +17,7 @@ public sealed class FootprintTests
     [Theory]
     [InlineData(48, 200)]
     [InlineData(32, 200)]
+    [InlineData(512, 200)]
     public async Task A_large_capture_goes_through_a_small_container(int limitMebibytes, int profileMebibytes)
     {
         var isLarge = false;
@@ -29,7 +30,6 @@ public sealed class FootprintTests
         Volatile.Write(ref isLarge, true);
         sidecar.Signal(SidecarProcess.SigUsr1);
         await sidecar.WaitForAsync(500, timeout: TimeSpan.FromSeconds(120));
-        var cached = own.PageCacheBytes;
         await target.DisposeAsync();
         var capture = await ground.StoredAsync(timeout: TimeSpan.FromSeconds(120));
         Assert.Equal(0, await sidecar.ExitAsync());
@@ -38,8 +38,8 @@ public sealed class FootprintTests
         Assert.True(heap.IsComplete, heap.Error);
         Assert.InRange(heap.Bytes, profileMebibytes * MiB, (profileMebibytes + 1) * MiB);
         Assert.Equal(0, own.OomKills);
-        // With all of it on the disk little of it is in the page cache that counts as this container's memory, beside the program's own file.
-        Assert.InRange(cached, 0, 24 * MiB);
+        // However much it may have: what it writes and reads is not left in the page cache, which counts as its memory.
+        Assert.InRange(own.PeakBytes, 1, 48 * MiB);
     }
 
     [Fact]
