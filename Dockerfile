@@ -52,7 +52,7 @@ COPY eng/BannedSymbols.txt eng/
 COPY contracts/*.csproj contracts/
 COPY runtime/*.csproj runtime/
 COPY operator/*.csproj operator/
-RUN dotnet restore operator
+RUN dotnet restore operator -p:PublishReadyToRun=true --use-current-runtime
 COPY .editorconfig ./
 COPY contracts contracts
 COPY runtime runtime
@@ -60,7 +60,7 @@ COPY runtime runtime
 COPY sidecar/Triggers sidecar/Triggers
 COPY operator operator
 ARG SOURCE_REVISION=
-RUN dotnet publish operator -c Release -o /image/app -p:SourceRevisionId=${SOURCE_REVISION} \
+RUN dotnet publish operator -c Release -o /image/app --use-current-runtime --self-contained false -p:PublishReadyToRun=true -p:SourceRevisionId=${SOURCE_REVISION} \
  && mkdir -p /image/usr/share \
  && cp -a /usr/share/zoneinfo /image/usr/share/ \
  && rm -rf /image/usr/share/zoneinfo/right /image/usr/share/zoneinfo/posix /image/usr/share/zoneinfo/localtime

@@ -29,7 +29,7 @@ internal sealed class BenchOperator : IAsyncDisposable
         var clock = Stopwatch.StartNew();
         var bench = new BenchOperator(
             ChildProcess.Start(
-                Repository.Built("artifacts/bin/Premortem.Operator/release/premortem-operator", "build"),
+                Repository.Built("artifacts/publish/operator/premortem-operator", "build"),
                 ["run", "--config", config, "--kubeconfig", kubeconfig, "--namespace", "premortem-system", "--bind-address", "127.0.0.1",
                     "--http-port", http.ToString(CultureInfo.InvariantCulture), "--https-port", https.ToString(CultureInfo.InvariantCulture), "--log-level", "Warning"]),
             http,

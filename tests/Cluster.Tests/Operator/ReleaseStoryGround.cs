@@ -137,7 +137,7 @@ internal sealed class OperatorProgram : IAsyncDisposable
     {
         var (http, https) = (FreePort(), FreePort());
         var process = ChildProcess.Start(
-            Repository.Built("artifacts/bin/Premortem.Operator/release/premortem-operator", "build"),
+            Repository.Built("artifacts/publish/operator/premortem-operator", "build"),
             [
                 "run", "--config", config, "--kubeconfig", kubeconfig, "--namespace", OperatorGround.Home, "--bind-address", "127.0.0.1",
                 "--http-port", http.ToString(CultureInfo.InvariantCulture), "--https-port", https.ToString(CultureInfo.InvariantCulture), "--log-format", "Json",
