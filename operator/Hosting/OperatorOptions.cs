@@ -63,6 +63,9 @@ internal sealed record OperatorOptions
     /// <summary>How many pods a second are told of new settings at most.</summary>
     public int SettingsRate { get; init; } = 50;
 
+    /// <summary>How many captures that somebody asked for are under way at a time in the whole cluster.</summary>
+    public int MaxRequestedCaptures { get; init; } = 10;
+
     /// <summary>How long reviews and reports are still answered after SIGTERM: until the last API server has heard that this endpoint is gone.</summary>
     public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(5);
 

@@ -59,7 +59,7 @@ internal sealed class OperatorProcess : IAsyncDisposable
             RetryPeriod = options.LeaseRetryPeriod,
         }, time, loggers.CreateLogger<LeaseElector>());
         _recording = new Recording(
-            client, _caches.Pods, _caches.Namespaces, _caches.Captures, _caches.Index, _events.Record, Metrics.WithCustomRegistry(_metrics.Registry), time, loggers.CreateLogger<Recording>());
+            client, _caches.Pods, _caches.Namespaces, _caches.Captures, _caches.Index, _events.Record, Metrics.WithCustomRegistry(_metrics.Registry), time, loggers.CreateLogger<Recording>(), options.MaxRequestedCaptures);
         _policies = new PolicyWork(_caches, options, Injector, _recording.Requests.For, CapturesOf, _metrics, loggers, time);
         _recording.Requests.OnChange(_policies.RequestsChanged);
         _recording.Counts.OnChange(policy => _policies.CapturesChanged(new Policies.PolicyKey(new ResourceKey(policy.Namespace, policy.Name))));

@@ -81,6 +81,8 @@ internal static partial class OptionKeys
             (o, text) => o with { Resync = Duration(text, 60) }, o => Durations.Format(o.Resync)),
         new("settings-rate", "N", "How many pods a second are told of new settings at most",
             (o, text) => o with { SettingsRate = Number(text, 1, 10_000) }, o => Text(o.SettingsRate)),
+        new("max-requested-captures", "N", "How many captures that somebody asked for are under way at a time in the whole cluster; the others wait in line",
+            (o, text) => o with { MaxRequestedCaptures = Number(text, 1, 10_000) }, o => Text(o.MaxRequestedCaptures)),
         new("drain", "DURATION", "How long reviews and reports are still answered after SIGTERM",
             (o, text) => o with { Drain = Duration(text, 0) }, o => Durations.Format(o.Drain)),
         new("log-level", "LEVEL", "Verbose, Debug, Information, Warning, Error or Fatal",

@@ -22,6 +22,7 @@ internal sealed class CaptureController
     private readonly ResourceApi<Pod> _podApi;
     private readonly Informer<Pod> _pods;
     private readonly CaptureIndex _index;
+    private readonly RequestTurns _turns;
     private readonly Func<Pod, IReadOnlyList<PolicyView>> _selecting;
     private readonly EventSink _events;
     private readonly TimeProvider _time;
@@ -35,15 +36,17 @@ internal sealed class CaptureController
         ResourceApi<Pod> podApi,
         Informer<Pod> pods,
         CaptureIndex index,
+        RequestTurns turns,
         Func<Pod, IReadOnlyList<PolicyView>> selecting,
         EventSink events,
         TimeProvider time,
         ILogger log)
     {
-        (_captures, _podApi, _pods, _index, _selecting) = (captures, podApi, pods, index, selecting);
+        (_captures, _podApi, _pods, _index, _turns, _selecting) = (captures, podApi, pods, index, turns, selecting);
         (_events, _time, _log) = (events, time, log);
         _queue = new WorkQueue<ResourceKey>(new Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromMinutes(1)), time);
         index.OnChange((_, now) => Look(now));
+        turns.TurnCame = key => Look(index.Get(key));
         pods.OnChange((old, now) =>
         {
             if (!_isLeading || (now is not null && !PodContainers.HasEnded(now) && old?.Metadata.Uid == now.Metadata.Uid))
@@ -95,13 +98,31 @@ internal sealed class CaptureController
         var now = _time.GetUtcNow();
         switch (RequestDecision.For(request, pod, pod is null ? [] : _selecting(pod), now))
         {
+            case RequestDecision.Wait(_, IsNew: true, _) when !_turns.TryTake(request):
+                if (request.Status?.Conditions?.Any(condition => condition.Reason == RecordReasons.Queued) != true)
+                    await WriteAsync(
+                        request,
+                        new ProfileCaptureStatus { Phase = CapturePhase.Pending },
+                        // Not "False": that it waits for its sidecar is another state, whose time begins anew.
+                        new Condition(CaptureRecords.CompleteCondition, "Unknown", RecordReasons.Queued, "as many requested captures are under way in the cluster as the operator's max-requested-captures allows; the oldest request is next"),
+                        now,
+                        ct);
+                return ReconcileResult.Done;
             case RequestDecision.Wait(var uid, IsNew: true, var within):
-                await WriteAsync(
-                    request,
-                    new ProfileCaptureStatus { Phase = CapturePhase.Pending, PodUid = uid },
-                    new Condition(CaptureRecords.CompleteCondition, "False", RecordReasons.Waiting, $"handed to the sidecar of {request.Spec.PodName}, which has {RequestDecision.AnswerWithin.TotalMinutes:0} minutes to answer"),
-                    now,
-                    ct);
+                try
+                {
+                    await WriteAsync(
+                        request,
+                        new ProfileCaptureStatus { Phase = CapturePhase.Pending, PodUid = uid },
+                        new Condition(CaptureRecords.CompleteCondition, "False", RecordReasons.Waiting, $"handed to the sidecar of {request.Spec.PodName}, which has {RequestDecision.AnswerWithin.TotalMinutes:0} minutes to answer"),
+                        now,
+                        ct);
+                }
+                catch
+                {
+                    _turns.GiveBack(request);
+                    throw;
+                }
                 Log.CaptureRequested(_log, key, request.Spec.PodName);
                 return ReconcileResult.After(within);
             case RequestDecision.Wait wait:

@@ -16,6 +16,7 @@ internal static class RecordReasons
     public const string NotStored = nameof(NotStored);
 
     // What became of a request.
+    public const string Queued = nameof(Queued);
     public const string Waiting = nameof(Waiting);
     public const string InvalidRequest = nameof(InvalidRequest);
     public const string PodNotFound = nameof(PodNotFound);

@@ -29,6 +29,7 @@ internal sealed class Recording : IDisposable
         IMetricFactory metrics,
         TimeProvider time,
         ILogger log,
+        int maxRequestedCaptures,
         OomKillOptions? options = null)
     {
         var captureApi = new ResourceApi<ProfileCapture>(client, ProfileCapture.Type);
@@ -48,7 +49,7 @@ internal sealed class Recording : IDisposable
             log);
         Requests = new CaptureRequests(index);
         Counts = new CaptureCounts(index);
-        _controller = new CaptureController(captureApi, podApi, pods, index, Selecting, events, time, log);
+        _controller = new CaptureController(captureApi, podApi, pods, index, new RequestTurns(index, maxRequestedCaptures), Selecting, events, time, log);
         _kills = new OomKillWatch(captureApi, podApi, pods, index, Selecting, workloads, events, figures, options ?? new OomKillOptions(), time, log);
         _history = new HistoryController(captureApi, index, policies, time, log);
 

@@ -254,7 +254,7 @@ internal sealed class RecordsGround : IAsyncDisposable
             var index = new PolicyIndex(policies, clusterPolicies);
             var events = new EventRecorder(client, "premortem", TimeProvider.System, log);
             replica.Recording = new Recording(
-                client, replica._pods, namespaces, captures, index, events.Record, Metrics.WithCustomRegistry(replica._registry), TimeProvider.System, log, options);
+                client, replica._pods, namespaces, captures, index, events.Record, Metrics.WithCustomRegistry(replica._registry), TimeProvider.System, log, maxRequestedCaptures: 2, options);
             var builder = WebApplication.CreateSlimBuilder();
             builder.Logging.ClearProviders();
             builder.WebHost.UseUrls("http://127.0.0.1:0");

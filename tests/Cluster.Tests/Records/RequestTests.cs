@@ -74,6 +74,34 @@ public sealed class RequestTests
         }
     }
 
+    [Fact]
+    public async Task More_requests_than_may_be_under_way_wait_in_line_the_oldest_first()
+    {
+        await using var ground = await RecordsGround.StartAsync();
+        var pod = await ground.PodAsync("a");
+        foreach (var name in (string[])["first", "second", "third", "fourth"])
+            await AskAsync(ground, name, "{podName: a, container: app}");
+        var replica = await ground.ReplicaAsync(leads: true);
+        foreach (var name in (string[])["first", "second", "third", "fourth"])
+            await UntilAsync(ground, name, CapturePhase.Pending);
+        var line = (await ground.ListAsync()).OrderBy(capture => capture.Metadata.CreationTimestamp).ThenBy(capture => capture.Metadata.Name, StringComparer.Ordinal).ToList();
+        Assert.Equal(
+            [(RecordReasons.Waiting, "False", pod.Uid()), (RecordReasons.Waiting, "False", pod.Uid()), (RecordReasons.Queued, "Unknown", null), (RecordReasons.Queued, "Unknown", null)],
+            line.Select(capture => (capture.Status!.Conditions!.Single().Reason, capture.Status.Conditions!.Single().Status, capture.Status.PodUid)));
+
+        var report = ground.Report("abcd", 1) with { Request = new RequestReference(line[0].Metadata.Name, line[0].Metadata.Uid!) };
+        Assert.True(await replica.PutAsync(report, await ground.TokenAsync(pod)) == 200, replica.LastAnswer);
+        await HasTurnAsync(line[2].Metadata.Name);
+        // A place becomes free when a request is taken back, too.
+        await ground.Server.KubectlAsync("delete", "pcap", line[1].Metadata.Name, "-n", ground.Namespace);
+        await HasTurnAsync(line[3].Metadata.Name);
+
+        Task HasTurnAsync(string name) => Eventually.Holds(
+            async () => (await ground.ListAsync()).Single(capture => capture.Metadata.Name == name),
+            capture => capture.Status?.PodUid == pod.Uid() && capture.Status.Conditions!.Single().Reason == RecordReasons.Waiting,
+            $"the turn of {name}");
+    }
+
     private static Task AskAsync(RecordsGround ground, string name, string spec) =>
         ground.Server.ApplyAsync($"apiVersion: premortem.dev/v1alpha1\nkind: ProfileCapture\nmetadata: {{name: {name}}}\nspec: {spec}\n", ground.Namespace);
 
