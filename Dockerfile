@@ -1,13 +1,15 @@
-# One target an image. Base images are arguments, so that the same file builds on other bases:
+# One target an image. Base images are arguments, so that the same file builds on other bases; docs/reference/images.md has all of them.
 #   docker build --target premortem-sidecar -t premortem-sidecar .
 #   docker build --target premortem-operator -t premortem-operator .
 ARG SDK_IMAGE=mcr.microsoft.com/dotnet/sdk:10.0-noble
 ARG SIDECAR_BASE=mcr.microsoft.com/dotnet/runtime-deps:10.0-noble-chiseled
 ARG OPERATOR_BASE=mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled
+# source: compile here, in SDK_IMAGE. published: take what eng/images has put into the context, of programs that eng/build compiled.
+ARG BUILD=source
 
-FROM ${SDK_IMAGE} AS sidecar-build
+FROM ${SDK_IMAGE} AS sidecar-source
 RUN apt-get update \
- && apt-get install -y --no-install-recommends gcc libc6-dev zlib1g-dev ca-certificates tzdata \
+ && apt-get install -y --no-install-recommends gcc libc6-dev zlib1g-dev ca-certificates tzdata libc-bin jq \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # The projects first: packages are fetched again only when a reference changed.
@@ -21,30 +23,41 @@ COPY .editorconfig ./
 COPY contracts contracts
 COPY profiles profiles
 COPY sidecar sidecar
+COPY eng/image-files eng/image-sbom eng/
 ARG SOURCE_REVISION=
+ARG VERSION=
+ARG CREATED=
 RUN dotnet publish sidecar -c Release -o /out --use-current-runtime -p:SourceRevisionId=${SOURCE_REVISION} \
- && mkdir -p /image/usr/bin /image/usr/share /image/etc/ssl/certs \
- && cp /out/premortem-sidecar /image/usr/bin/ \
- && cp -L /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
- && cp -a /usr/share/zoneinfo /image/usr/share/ \
- && rm -rf /image/usr/share/zoneinfo/right /image/usr/share/zoneinfo/posix /image/usr/share/zoneinfo/localtime
+ && eng/image-files premortem-sidecar /out /image \
+ && eng/image-sbom premortem-sidecar "${VERSION}" "${CREATED}" artifacts/obj/Premortem.Sidecar/project.assets.json >/image/usr/share/premortem-sidecar.spdx.json
+
+FROM scratch AS sidecar-published
+COPY premortem-sidecar /image
+
+FROM sidecar-${BUILD} AS sidecar-image
 
 # The native program, CA certificates and the time zones of schedules, nothing else: no shell, no package manager. libc and libssl are the base's.
 FROM ${SIDECAR_BASE} AS premortem-sidecar
 ARG SOURCE_REVISION=
+ARG SOURCE_URL=
+ARG VERSION=
+ARG CREATED=
 LABEL org.opencontainers.image.title="premortem-sidecar" \
       org.opencontainers.image.description="Captures profiles before the OOM killer destroys the evidence" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.revision="${SOURCE_REVISION}"
-COPY --from=sidecar-build /image /
+      org.opencontainers.image.source="${SOURCE_URL}" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${SOURCE_REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+COPY --from=sidecar-image /image /
 # The operator runs it as the target's own user; this one stands where nobody says.
 USER 65532:65532
 ENTRYPOINT ["/usr/bin/premortem-sidecar"]
 CMD ["run", "--help"]
 
-FROM ${SDK_IMAGE} AS operator-build
+FROM ${SDK_IMAGE} AS operator-source
 RUN apt-get update \
- && apt-get install -y --no-install-recommends tzdata \
+ && apt-get install -y --no-install-recommends tzdata libc-bin jq \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY global.json Directory.Build.props Directory.Packages.props ./
@@ -59,20 +72,33 @@ COPY runtime runtime
 # One file of the sidecar's is the operator's too: what a schedule is.
 COPY sidecar/Triggers sidecar/Triggers
 COPY operator operator
+COPY eng/image-files eng/image-sbom eng/
 ARG SOURCE_REVISION=
-RUN dotnet publish operator -c Release -o /image/app --use-current-runtime --self-contained false -p:PublishReadyToRun=true -p:SourceRevisionId=${SOURCE_REVISION} \
- && mkdir -p /image/usr/share \
- && cp -a /usr/share/zoneinfo /image/usr/share/ \
- && rm -rf /image/usr/share/zoneinfo/right /image/usr/share/zoneinfo/posix /image/usr/share/zoneinfo/localtime
+ARG VERSION=
+ARG CREATED=
+RUN dotnet publish operator -c Release -o /out --use-current-runtime --self-contained false -p:PublishReadyToRun=true -p:SourceRevisionId=${SOURCE_REVISION} \
+ && eng/image-files premortem-operator /out /image \
+ && eng/image-sbom premortem-operator "${VERSION}" "${CREATED}" artifacts/obj/Premortem.Operator/project.assets.json >/image/usr/share/premortem-operator.spdx.json
+
+FROM scratch AS operator-published
+COPY premortem-operator /image
+
+FROM operator-${BUILD} AS operator-image
 
 # The base has the .NET runtime; there is no shell and no package manager in it either. It trusts the cluster by what the service account brings.
 FROM ${OPERATOR_BASE} AS premortem-operator
 ARG SOURCE_REVISION=
+ARG SOURCE_URL=
+ARG VERSION=
+ARG CREATED=
 LABEL org.opencontainers.image.title="premortem-operator" \
       org.opencontainers.image.description="Injects the sidecar that captures profiles before the OOM killer destroys the evidence" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.revision="${SOURCE_REVISION}"
-COPY --from=operator-build /image /
+      org.opencontainers.image.source="${SOURCE_URL}" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${SOURCE_REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+COPY --from=operator-image /image /
 USER 65532:65532
 EXPOSE 8080 9443
 ENTRYPOINT ["/app/premortem-operator"]
