@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using Premortem.Cli.Captures;
+using Premortem.Cli.Fetching;
 
 namespace Premortem.Cli;
 
@@ -9,6 +11,10 @@ internal static class CommandTree
     private const string Examples = """
 
         Examples:
+          premortem captures                                    what was captured in this namespace
+          premortem captures -A --since 24h -o wide             in all, since yesterday, and where it is stored
+          premortem captures --store s3://profiles/prod         straight from the bucket
+          premortem fetch checkout-7d9f-9d3f0a51c2e7            its files, each held against its SHA-256
           premortem top heap.pb.gz                              what holds the memory
           premortem top -cum heap.pb.gz                         ordered by what a function and its callees hold
           premortem top -sample_index=alloc_space heap.pb.gz    what was allocated, freed or not
@@ -22,22 +28,23 @@ internal static class CommandTree
 
     /// <summary>Does what the arguments say, and says how it ended.</summary>
     /// <param name="args">The command line, without the program.</param>
-    /// <param name="openOutput">Opens the standard output, for the verbs that write bytes.</param>
-    /// <param name="errors">Where errors go.</param>
-    internal static int Run(string[] args, Func<Stream> openOutput, TextWriter errors)
+    internal static int Run(string[] args, World world)
     {
-        var root = new RootCommand("Look into profiles that Premortem captured before the OOM kill.");
-        root.Add(TopCommand.Create(openOutput, errors));
+        var errors = world.Errors;
+        var root = new RootCommand("See and fetch what Premortem captured before the OOM kill, and look into it.");
+        root.Add(CapturesCommand.Create(world));
+        root.Add(FetchCommand.Create(world));
+        root.Add(TopCommand.Create(world.OpenOutput, errors));
         root.Add(HelpCommand(root));
         var builtIn = root.Options.OfType<HelpOption>().Single();
-        builtIn.Action = new HelpWithExamples((HelpAction)builtIn.Action!, Examples);
+        builtIn.Action = new HelpWithExamples((HelpAction)builtIn.Action!, Examples, world.Program);
 
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithExamples)
         {
             foreach (var error in parsed.Errors)
                 errors.WriteLine($"premortem: {error.Message}");
-            errors.WriteLine("premortem: 'premortem --help' says what there is");
+            errors.WriteLine($"premortem: '{world.Program} --help' says what there is");
             return ExitCodes.Usage;
         }
         return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });

@@ -1,3 +1,7 @@
 using Premortem.Cli;
 
-return CommandTree.Run(args, Console.OpenStandardOutput, Console.Error);
+return CommandTree.Run(args, new World(Console.OpenStandardOutput, Console.Error)
+{
+    Program = World.ProgramOf(Environment.GetCommandLineArgs()[0]),
+    IsTerminal = !Console.IsErrorRedirected,
+});

@@ -2,7 +2,7 @@ using Amazon.Runtime;
 
 namespace Premortem.Sidecar.Uploads;
 
-/// <summary>The connections of one store to its server. Time is <see cref="StallGuard"/>'s, tries are <see cref="S3Store"/>'s.</summary>
+/// <summary>The connections of one store to its server. Time is <c>StallGuard</c>'s, tries are <c>S3Store</c>'s.</summary>
 internal sealed class S3Connection : HttpClientFactory, IDisposable
 {
     private readonly HttpClient _client;

@@ -7,7 +7,7 @@ internal static class Premortem
     {
         using var output = new MemoryStream();
         using var errors = new StringWriter();
-        var exitCode = CommandTree.Run(args, () => output, errors);
+        var exitCode = CommandTree.Run(args, new World(() => output, errors));
         return (exitCode, System.Text.Encoding.UTF8.GetString(output.ToArray()), errors.ToString());
     }
 }

@@ -1,0 +1,31 @@
+using System.CommandLine;
+
+namespace Premortem.Cli.Cluster;
+
+/// <summary>The flags that say which cluster, and which namespace of it.</summary>
+internal sealed class ClusterOptions
+{
+    private readonly Option<string?> _namespace = new("--namespace", "-n") { Description = "The namespace. Default: the context's.", HelpName = "ns" };
+    private readonly Option<string?> _context = new("--context") { Description = "The context of the kubeconfig to use.", HelpName = "name" };
+    private readonly Option<string?> _kubeconfig = new("--kubeconfig") { Description = "The kubeconfig file to use.", HelpName = "file" };
+    private readonly Option<string?> _kubectl = new("--kubectl") { Description = "The kubectl to ask. Default: $KUBECTL, else the one in PATH.", HelpName = "file" };
+
+    internal void AddTo(Command command)
+    {
+        foreach (var option in new Option[] { _namespace, _context, _kubeconfig, _kubectl })
+            command.Add(option);
+    }
+
+    internal string? Namespace(ParseResult parsed) => parsed.GetValue(_namespace);
+
+    internal Kubectl Kubectl(ParseResult parsed, World world)
+    {
+        var program = parsed.GetValue(_kubectl) ?? (world.Variable("KUBECTL") is { Length: > 0 } named ? named : "kubectl");
+        var flags = new List<string>();
+        if (parsed.GetValue(_context) is { } context)
+            flags.Add($"--context={context}");
+        if (parsed.GetValue(_kubeconfig) is { } kubeconfig)
+            flags.Add($"--kubeconfig={kubeconfig}");
+        return new Kubectl(program, flags);
+    }
+}
