@@ -7,12 +7,13 @@ using System.Text;
 namespace Premortem.Testing;
 
 /// <summary>
-/// A proxy on loopback before a real HTTP server, which does the network's and the server's misdeeds on demand. What it does not spoil it passes on as it
+/// A proxy before a real HTTP server, which does the network's and the server's misdeeds on demand. What it does not spoil it passes on as it
 /// is. It understands bodies with a Content-Length, one request after the other.
 /// </summary>
 public sealed class FaultProxy : IAsyncDisposable
 {
     private readonly Uri _server;
+    private readonly IPAddress _address;
     private readonly CancellationTokenSource _end = new();
     private readonly ConcurrentDictionary<Socket, Task> _connections = new();
     private TcpListener _listener;
@@ -20,16 +21,17 @@ public sealed class FaultProxy : IAsyncDisposable
     private int _unavailable, _cuts, _corruptions, _hangs, _requests;
     private long _cutAfterBytes, _bytesPerSecond = long.MaxValue;
 
-    private FaultProxy(Uri server)
+    private FaultProxy(Uri server, IPAddress address)
     {
         _server = server;
+        _address = address;
         (_listener, _accepting) = Listen(0);
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
     }
 
     public int Port { get; }
 
-    public Uri Endpoint => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{Port}"));
+    public Uri Endpoint => new(string.Create(CultureInfo.InvariantCulture, $"http://{_address}:{Port}"));
 
     /// <summary>How many requests have come so far, spoiled ones too.</summary>
     public int Requests => _requests;
@@ -37,7 +39,8 @@ public sealed class FaultProxy : IAsyncDisposable
     /// <summary>What every request's line and headers were, as they came.</summary>
     public ConcurrentQueue<string> Heads { get; } = new();
 
-    public static FaultProxy Before(Uri server) => new(server);
+    /// <param name="address">Where it listens; null: on loopback.</param>
+    public static FaultProxy Before(Uri server, IPAddress? address = null) => new(server, address ?? IPAddress.Loopback);
 
     /// <summary>The next requests are answered with 503 SlowDown.</summary>
     public void AnswerUnavailable(int requests) => Volatile.Write(ref _unavailable, requests);
@@ -125,7 +128,7 @@ public sealed class FaultProxy : IAsyncDisposable
 
     private (TcpListener Listener, Task Accepting) Listen(int port)
     {
-        var listener = new TcpListener(IPAddress.Loopback, port);
+        var listener = new TcpListener(_address, port);
         listener.Server.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
         listener.Start();
         return (listener, AcceptAsync(listener));

@@ -20,7 +20,8 @@ public sealed record KubeCommand(string Command, int ExitCode, string Output, st
         return await RunAsync(KubeAssets.Helm, arguments, kubeconfig: null, home.Path);
     }
 
-    internal static async Task<KubeCommand> RunAsync(string program, string[] arguments, string? kubeconfig, string home, string? input = null)
+    /// <param name="home">Where the program finds and keeps settings and caches; null: the user's own, for clusters whose credentials are there.</param>
+    public static async Task<KubeCommand> RunAsync(string program, string[] arguments, string? kubeconfig, string? home, string? input = null, TimeSpan? timeout = null)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -29,11 +30,14 @@ public sealed record KubeCommand(string Command, int ExitCode, string Output, st
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        // Neither the user's own settings nor caches of theirs.
-        start.Environment["HOME"] = home;
-        start.Environment["KUBECACHEDIR"] = Path.Combine(home, "kubectl");
-        foreach (var variable in new[] { "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HELM_NAMESPACE", "HELM_PLUGINS" })
-            start.Environment.Remove(variable);
+        if (home is not null)
+        {
+            // Neither the user's own settings nor caches of theirs.
+            start.Environment["HOME"] = home;
+            start.Environment["KUBECACHEDIR"] = Path.Combine(home, "kubectl");
+            foreach (var variable in new[] { "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HELM_NAMESPACE", "HELM_PLUGINS" })
+                start.Environment.Remove(variable);
+        }
         start.Environment["KUBECONFIG"] = kubeconfig ?? "/dev/null";
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
@@ -47,7 +51,7 @@ public sealed record KubeCommand(string Command, int ExitCode, string Output, st
         {
             // It ended without reading; its exit code tells.
         }
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
+        using var deadline = new CancellationTokenSource(timeout ?? TimeSpan.FromSeconds(120));
         try
         {
             await process.WaitForExitAsync(deadline.Token);
