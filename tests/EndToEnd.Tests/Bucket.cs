@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;

@@ -1,5 +1,4 @@
 using Premortem.EndToEnd.Tests;
-using Premortem.Testing;
 using Xunit;
 
 [assembly: AssemblyFixture(typeof(Ground))]
