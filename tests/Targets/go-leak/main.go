@@ -168,6 +168,7 @@ func main() {
 	delay := flag.Duration("delay", 0, "how long to do nothing first")
 	file := flag.String("file", "", "the file that -mode pagecache writes")
 	spin := flag.Bool("spin", true, "run the strconv.Itoa hot spot")
+	end := flag.Duration("end", 0, "how long after growing to end, with exit code 0; 0: never")
 	goroutines := flag.Int("goroutines", 0, "goroutines that wait for ever")
 	flag.Parse()
 	runtime.MemProfileRate = *profileRate
@@ -218,5 +219,9 @@ func main() {
 		log.Fatalf("go-leak: unknown -mode %q", *mode)
 	}
 	fmt.Println("go-leak: done growing")
+	if *end > 0 {
+		time.Sleep(*end)
+		return
+	}
 	select {}
 }
