@@ -11,6 +11,7 @@ internal static unsafe partial class Libc
     /// <summary><c>PIDFD_GET_INFO</c>, <c>_IOWR(0xFF, 11, 64 bytes)</c>: Linux 6.13 and later.</summary>
     public const nuint PidfdGetInfo = 0xC040FF0B;
 
+    private const int PrSetDumpable = 4;
     private const long SysPidfdOpen = 434;
     private const int EfdCloexec = 0x80000;
     private const int EfdNonblock = 0x800;
@@ -18,6 +19,9 @@ internal static unsafe partial class Libc
     public static int PidfdOpen(int pid) => (int)Syscall(SysPidfdOpen, pid, 0);
 
     public static int EventFd() => EventFdCall(0, EfdCloexec | EfdNonblock);
+
+    /// <summary>Closes this program's memory, environment and files in /proc to others of its user. Children open themselves again by what they execute.</summary>
+    public static void CloseToOthers() => _ = Prctl(PrSetDumpable, 0, 0, 0, 0);
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     public static partial int Poll(PollFd* fds, nuint count, int timeoutMilliseconds);
@@ -39,6 +43,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "madvise")]
     public static partial int Madvise(void* address, nuint length, int advice);
+
+    [LibraryImport("libc", EntryPoint = "prctl")]
+    private static partial int Prctl(int option, nuint a, nuint b, nuint c, nuint d);
 
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     private static partial long Syscall(long number, long a, long b);

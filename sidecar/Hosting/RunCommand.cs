@@ -28,6 +28,9 @@ internal sealed class RunCommand(string? policyFile, string? settingsFile, Targe
     public async Task<int> RunAsync(ILoggerFactory loggers)
     {
         var log = loggers.CreateLogger<RunCommand>();
+        // In a pod it is its target's user, and holds credentials and a token that are not the target's.
+        if (settingsFile is not null)
+            Libc.CloseToOthers();
         if (ReadSettings(loggers, warning => Log.PolicyWarning(log, warning)) is not { } source)
             return ExitCodes.Usage;
         if (MissingTarget() is { } missing)
