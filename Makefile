@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build test unit demo bench targets assets cluster-assets cluster cluster-down s3 s3-down format lint clean images
+.PHONY: help build test unit demo bench targets assets cluster-assets cluster cluster-down s3 s3-down format lint clean images images-test
 
 CONFIGURATION := Release
 PUBLISH := artifacts/publish
@@ -50,8 +50,11 @@ bench: build targets ## print the figures of docs/benchmarks.md (BENCH="idle cap
 	@eng/deps bench
 	@tests/Benchmarks/run $(BENCH)
 
-images: ## build the container images with docker, podman or buildah
-	@eng/images
+images: ## build the container images with docker or podman; without both, or with ARCHIVE=DIR: OCI archives, and no registry is asked
+	@eng/images $(if $(ARCHIVE),--archive $(ARCHIVE))
+
+images-test: ## look into the archives: users, labels, sizes, what must not be there; twice the same bytes
+	@tests/Images/check
 
 s3: ## start the S3 server of the tests, and say how to reach it
 	@eng/deps test
