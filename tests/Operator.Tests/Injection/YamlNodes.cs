@@ -11,6 +11,17 @@ internal static class YamlNodes
     public static IReadOnlyList<JsonObject> Read(string path)
     {
         using var reader = new StreamReader(path);
+        return Read(reader);
+    }
+
+    public static IReadOnlyList<JsonObject> Parse(string text)
+    {
+        using var reader = new StringReader(text);
+        return Read(reader);
+    }
+
+    private static IReadOnlyList<JsonObject> Read(TextReader reader)
+    {
         var stream = new YamlStream();
         stream.Load(reader);
         return [.. stream.Documents.Select(document => ToJson(document.RootNode)!.AsObject())];
