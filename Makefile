@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build test unit demo bench targets assets cluster-assets cluster cluster-down s3 s3-down format lint clean images images-test
+.PHONY: help build test e2e unit demo bench targets assets cluster-assets cluster cluster-down s3 s3-down format lint clean images images-test
 
 CONFIGURATION := Release
 PUBLISH := artifacts/publish
@@ -38,6 +38,10 @@ cluster-down: ## stop it
 
 test: build targets assets cluster-assets ## unit and integration tests; the last line sums them up
 	@eng/test
+
+e2e: build targets ## play the stories on a real node, brought up here; or on a cluster: KUBECONFIG=… S3_ENDPOINT=… IMAGE_REGISTRY=… IMAGE_TAG=…
+	@eng/deps test
+	@eng/e2e
 
 unit: ## unit tests alone
 	@dotnet build Operator.sln $(DOTNET_FLAGS)

@@ -33,7 +33,10 @@ internal sealed class Pipeline : IDisposable
     private static readonly TimeSpan MissingAfter = TimeSpan.FromSeconds(30);
 
     /// <summary>When a process of the container was killed, the main one is given this long to turn out to be it.</summary>
-    private static readonly TimeSpan KillSettles = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan KillSettles = TimeSpan.FromSeconds(1);
+
+    /// <summary>A main process that is killed so soon after another one seemed to be was the victim.</summary>
+    private static readonly TimeSpan DiesWithin = TimeSpan.FromSeconds(10);
 
     /// <summary>Of the grace period, what captures may use; the rest is for storing them.</summary>
     private const double CaptureShareOfGrace = 0.5;
@@ -427,6 +430,7 @@ internal sealed class Pipeline : IDisposable
         if (watch.KillSeenAt is not { } seen || Elapsed - seen < KillSettles)
             return;
         _launcher.StartUnasked(watch, life, Names.OomKillTrigger, "oomKill", $"{reading.OomKills - watch.OomKillsBefore} other processes of the container were killed for want of memory", isLimited: true);
+        watch.KillOfAnother = (Elapsed, watch.OomKillsBefore);
         (watch.OomKillsBefore, watch.KillSeenAt) = (reading.OomKills, null);
     }
 
@@ -477,7 +481,9 @@ internal sealed class Pipeline : IDisposable
     private void End(TargetWatch watch, TargetLife life)
     {
         var used = watch.Last is { } last && last.CeilingBytes is > 0 ? (double)last.Reading.WorkingSetBytes / last.CeilingBytes.Value : (double?)null;
-        var end = TargetEnd.Judge(_time.GetUtcNow(), watch.OomKillsBefore, watch.ReadOomKills(), life.Process.ReadExit(), used);
+        var grown = used is null ? null : used + watch.Engine.GrowthBytesPerSecond * (Elapsed - watch.Last!.Value.Elapsed).TotalSeconds / watch.Last.Value.CeilingBytes;
+        var before = watch.KillOfAnother is { } other && Elapsed - other.At < DiesWithin ? other.Before : watch.OomKillsBefore;
+        var end = TargetEnd.Judge(_time.GetUtcNow(), before, watch.ReadOomKills(), life.Process.ReadExit(), used, grown);
         life.End(end);
         watch.End();
         Log.Ended(_log, watch.Container, life.Process.Pid, end.Outcome, end.Reason);

@@ -57,10 +57,11 @@ internal static class OomKills
             && (status.Outcome switch
             {
                 CaptureOutcome.Survived => status.CompletedAt >= kill.FinishedAt - StillTells,
-                CaptureOutcome.Exited => false,
+                // The kubelet knows better than a sidecar that came too late to read the cgroup's counter: it saw the same end.
+                CaptureOutcome.Exited => status.CompletedAt >= kill.FinishedAt - Rounding,
                 _ => true,
             }))
-        .OrderBy(record => record.Status!.Outcome switch { CaptureOutcome.OOMKilled => 0, null => 1, _ => 2 })
+        .OrderBy(record => record.Status!.Outcome switch { CaptureOutcome.OOMKilled => 0, null => 1, CaptureOutcome.Exited => 2, _ => 3 })
         .ThenByDescending(CaptureRecords.HasArtifact)
         .ThenByDescending(record => record.Status!.StartedAt)
         .FirstOrDefault();

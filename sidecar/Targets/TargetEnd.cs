@@ -16,7 +16,8 @@ internal sealed record TargetEnd(DateTimeOffset At, CaptureOutcome Outcome, stri
     /// <param name="oomKillsNow">The same after it died.</param>
     /// <param name="status">How the kernel says that it ended; null: it does not say.</param>
     /// <param name="usedShare">The last working set as a share of the limit; null: no limit.</param>
-    public static TargetEnd Judge(DateTimeOffset at, long? oomKillsBefore, long? oomKillsNow, ExitStatus? status, double? usedShare)
+    /// <param name="grownShare">The same with the growth from then until now; null: as it was.</param>
+    public static TargetEnd Judge(DateTimeOffset at, long? oomKillsBefore, long? oomKillsNow, ExitStatus? status, double? usedShare, double? grownShare = null)
     {
         const double atTheLimit = 0.95, nearTheCeiling = 0.9;
         if (oomKillsNow > oomKillsBefore && status is null or { Signal: ExitStatus.SigKill })
@@ -24,6 +25,9 @@ internal sealed record TargetEnd(DateTimeOffset At, CaptureOutcome Outcome, stri
         var ended = status?.ToString() ?? "the process ended; the kernel does not say how";
         if (oomKillsNow is null && usedShare >= atTheLimit && status is null or { Signal: ExitStatus.SigKill })
             return new TargetEnd(at, CaptureOutcome.OOMKilled, $"{ended}, with memory at {usedShare:P0} of the limit; no OOM counter can be read", status);
+        // A container's cgroup goes with it: what a busy machine lets the sidecar see last may be well below the limit.
+        if (oomKillsNow is null && grownShare >= 1 && status is { Signal: ExitStatus.SigKill })
+            return new TargetEnd(at, CaptureOutcome.OOMKilled, $"{ended}, with memory at {usedShare:P0} of the limit and growing to meet it; no OOM counter can be read", status);
         // A .NET runtime that can give no more memory aborts, as does a C library.
         if (status is { Signal: SigAbort } && usedShare >= nearTheCeiling)
             ended += $", with memory at {usedShare:P0} of its ceiling: it was out of memory";

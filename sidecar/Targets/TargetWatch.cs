@@ -77,6 +77,9 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
     /// <summary>When the counter rose while the main process lived on: it may be about to die, or another process was killed.</summary>
     public TimeSpan? KillSeenAt { get; set; }
 
+    /// <summary>When a kill was taken for another process's, and the counter before it: a process that is large, or has no CPU, takes a while to die.</summary>
+    public (TimeSpan At, long? Before)? KillOfAnother { get; set; }
+
     /// <summary>The last tenth of the ceiling that was told to the log.</summary>
     public int ToldTenth { get; set; }
 
@@ -93,7 +96,7 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
         {
             Incarnation = life.Identity.Incarnation;
             Engine.StartIncarnation();
-            (Last, KillSeenAt, ToldTenth) = (null, null, 0);
+            (Last, KillSeenAt, KillOfAnother, ToldTenth) = (null, null, null, 0);
             _ceiling.Reset();
         }
         OomKillsBefore = ReadOomKills();

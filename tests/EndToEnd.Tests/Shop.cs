@@ -119,11 +119,26 @@ public sealed class Shop : IAsyncDisposable
 
     /// <summary>What stands whole in the bucket, read back, in the order of its start.</summary>
     public async Task<IReadOnlyList<StoredCapture>> StoredAsync(string? pod = null) =>
-        [.. (await _ground.Bucket.DownloadAsync(Name + "/", _downloads.Path)).Where(capture => pod is null || capture.Record.Target.Pod == pod)];
+        [.. (await _ground.Bucket.DownloadAsync(Name + "/", _downloads.File("bucket"))).Where(capture => pod is null || capture.Record.Target.Pod == pod)];
 
     /// <summary>The stored capture that a ProfileCapture speaks of, held against its manifest byte for byte.</summary>
     public async Task<StoredCapture> StoredAsync(CaptureView capture) =>
         Assert.Single(await StoredAsync(), stored => stored.Record.Id == capture.Id).AssertWhole();
+
+    /// <summary>The plugin lists the capture, and fetches it whole with the credentials of the Secret that the policy names.</summary>
+    public async Task AssertFetchedAsync(CaptureView capture)
+    {
+        var listed = (await PremortemAsync("captures", "-n", Name)).AssertOk().Output;
+        Assert.Contains(capture.Name, listed, StringComparison.Ordinal);
+        var folder = Path.Combine(_downloads.Path, "fetched", capture.Name);
+        (await PremortemAsync("fetch", capture.Name, "-n", Name, "--credentials-from-secret", "-o", folder)).AssertOk();
+        Assert.Equal(capture.Id, Assert.Single(StoredCapture.In(folder)).AssertWhole().Record.Id);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>Runs the kubectl plugin.</summary>
+    public Task<KubeCommand> PremortemAsync(params string[] arguments) => KubeCommand.RunAsync(
+        Repository.Built("artifacts/publish/premortem", "build"), [.. arguments, "--kubectl", KubeAssets.Kubectl], _ground.Cluster.Kubeconfig, home: null);
 
     /// <summary>The sidecar's container of a pod never ended; one that did has lost a target, or worse.</summary>
     public static void AssertSidecarNeverEnded(PodView pod) => Assert.Equal(0, pod.Restarts(Contracts.Names.SidecarContainer));

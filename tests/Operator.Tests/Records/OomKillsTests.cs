@@ -78,12 +78,19 @@ public sealed class OomKillsTests
             A.Capture("empty", "oom-kill", CapturePhase.Failed, CaptureOutcome.OOMKilled, s_killed, s_killed, hasArtifact: false)));
 
     [Fact]
+    public void One_that_saw_the_process_die_and_could_not_tell_of_what_belongs_to_the_kill()
+    {
+        var died = Died("died", s_killed.AddSeconds(-4));
+        Assert.Equal("died", Matched(died with { Status = died.Status! with { Outcome = CaptureOutcome.Exited, CompletedAt = s_killed.AddSeconds(1) } }));
+    }
+
+    [Fact]
     public void Nobody_elses_capture_is_taken()
     {
         var died = Died("died", s_killed.AddSeconds(-4));
         Assert.Null(Matched(died with { Status = died.Status! with { PodUid = "another life of the name" } }));
         Assert.Null(Matched(died with { Status = died.Status! with { Container = "proxy" } }));
-        Assert.Null(Matched(died with { Status = died.Status! with { Outcome = CaptureOutcome.Exited } }));
+        Assert.Null(Matched(died with { Status = died.Status! with { Outcome = CaptureOutcome.Exited, CompletedAt = s_killed.AddSeconds(-3) } }));
         Assert.Null(Matched(died with { Metadata = died.Metadata with { Annotations = new Dictionary<string, string> { [RecordNames.OomKillAnnotation] = "containerd://other" } } }));
         Assert.Null(Matched(died with { Status = died.Status! with { CaptureId = null } }));
     }

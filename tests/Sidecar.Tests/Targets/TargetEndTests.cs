@@ -35,6 +35,18 @@ public sealed class TargetEndTests
     }
 
     [Fact]
+    public void Growth_tells_where_the_last_sample_was_too_early()
+    {
+        var killed = new ExitStatus(null, 9);
+        Assert.Equal(
+            (CaptureOutcome.OOMKilled, "killed by signal 9, with memory at 82 % of the limit and growing to meet it; no OOM counter can be read"),
+            (TargetEnd.Judge(default, 0, null, killed, 0.82, 1.1).Outcome, TargetEnd.Judge(default, 0, null, killed, 0.82, 1.1).Reason));
+        Assert.Equal(CaptureOutcome.Exited, TargetEnd.Judge(default, 0, null, killed, 0.82, 0.99).Outcome);
+        Assert.Equal(CaptureOutcome.Exited, TargetEnd.Judge(default, 0, 0, killed, 0.82, 1.1).Outcome);
+        Assert.Equal(CaptureOutcome.Exited, TargetEnd.Judge(default, 0, null, new ExitStatus(null, 15), 0.82, 1.1).Outcome);
+    }
+
+    [Fact]
     public void The_reason_tells_how_it_is_known()
     {
         Assert.Equal("the cgroup's oom_kill counter went from 0 to 1", TargetEnd.Judge(default, 0, 1, new ExitStatus(null, 9), 0.9).Reason);

@@ -1,0 +1,78 @@
+using Xunit;
+
+namespace Premortem.EndToEnd.Tests;
+
+/// <summary>Story 3: a slow leak is told from what only looks like one.</summary>
+public sealed class SlowLeakTests(Ground ground) : Story(ground)
+{
+    private const string Policy = """
+        triggers:
+          - {name: leak, risingFloor: {window: 1m, growth: 10%}}
+          - {name: near-limit, memoryUsage: {threshold: 85%, for: 1s}}
+        captures: [{type: Heap}]
+        limits: {cooldown: 10m}
+        """;
+
+    [Fact]
+    public async Task Only_the_service_whose_floor_rises_is_captured()
+    {
+        var shop = await OpenShopAsync("slow");
+        // Sawtooth: fills 60 MiB and frees them. Cache: writes 300 MiB of files where 256 fit. Churn: makes garbage on a heap that stays as it is.
+        var quiet = new Dictionary<string, string>
+        {
+            ["sawtooth"] = shop.Deployment("sawtooth", "go-leak", "-mode sawtooth -rate 40 -size 60", pod: Policies.GoUser),
+            ["cache"] = shop.Deployment(
+                "cache",
+                "go-leak",
+                "-mode pagecache -file /data/cache -size 300",
+                pod: Policies.GoUser + "\nvolumes: [{name: data, emptyDir: {}}]",
+                container: "volumeMounts: [{name: data, mountPath: /data}]"),
+            ["churn"] = shop.Deployment("churn", "go-leak", "-mode hold -size 20", pod: Policies.GoUser),
+        };
+        foreach (var (app, deployment) in quiet)
+        {
+            await shop.ApplyPolicyAsync(app, Policy);
+            await shop.ApplyAsync(deployment);
+        }
+        foreach (var app in quiet.Keys)
+            Assert.True((await shop.Watch.UntilRunningAsync(app, timeout: TimeSpan.FromSeconds(60))).IsInjected);
+
+        // It comes after them, so that when it has been seen long enough, they have.
+        await shop.ApplyPolicyAsync("leak", Policy);
+        await shop.ApplyAsync(shop.Deployment("leak", "go-leak", "-rate 1", pod: Policies.GoUser));
+        var leaking = await shop.Watch.UntilRunningAsync("leak", timeout: TimeSpan.FromSeconds(60));
+        var capture = await shop.Watch.UntilCaptureAsync(leaking.Name, capture => capture.Trigger == "leak", "the rising floor fires", TimeSpan.FromSeconds(210));
+        Assert.Equal("main.MemoryIntensiveFunc", capture.Top[0]);
+        Assert.Equal(0, leaking.Restarts("app"));
+        Say(capture.ToString());
+
+        // Nothing fired at the others, though they were watched: what is asked for comes.
+        foreach (var app in quiet.Keys)
+        {
+            var pod = Assert.Single(await shop.Watch.PodsAsync(app));
+            Assert.Equal(0, pod.Restarts("app"));
+            Assert.Empty(await shop.Watch.CapturesAsync(pod.Name));
+            await shop.ApplyAsync(
+                $$"""
+                apiVersion: premortem.dev/v1alpha1
+                kind: ProfileCapture
+                metadata: {name: {{app}}-now}
+                spec:
+                  podName: {{pod.Name}}
+                  captures: [{type: Heap}, {type: Allocs}, {type: Cpu, duration: 2s}]
+                """);
+        }
+        foreach (var app in quiet.Keys)
+        {
+            var asked = await shop.Watch.UntilCaptureAsync(pod: null, capture => capture.Name == app + "-now", $"the capture of {app} that was asked for");
+            Assert.Equal("Completed", asked.Phase);
+            Assert.Single(await shop.Watch.CapturesAsync(asked.Pod));
+        }
+
+        // Churn: the heap does not show it, the CPU and what was allocated do.
+        var churn = await shop.StoredAsync((await shop.Watch.CapturesAsync()).Single(capture => capture.Name == "churn-now"));
+        Assert.Contains("main.itoaHotSpot", await GoPprof.TopAsync(churn.PathOf(churn.Artifact("Cpu").Key)), StringComparison.Ordinal);
+        Assert.Contains("strconv.", await GoPprof.TopAsync(churn.PathOf(churn.Artifact("Allocs").Key)), StringComparison.Ordinal);
+        Assert.InRange(churn.Record.Memory.WorkingSetBytes, 20L << 20, 64L << 20);
+    }
+}
