@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build test e2e unit demo bench targets assets cluster-assets cluster cluster-down s3 s3-down format lint clean images images-test
+.PHONY: help build test e2e unit demo bench targets assets cluster-assets cluster node cluster-down s3 s3-down format lint clean images images-test
 
 CONFIGURATION := Release
 PUBLISH := artifacts/publish
@@ -33,7 +33,11 @@ cluster-assets: ## build Kubernetes' API server, once (10 minutes), and fetch et
 cluster: build cluster-assets ## a Kubernetes control plane with the operator in it; says how to reach it
 	@tests/cluster/cluster operator
 
-cluster-down: ## stop it
+node: ## a real one-node Kubernetes, where pods run (root); tests/cluster/README.md tells about it
+	@tests/cluster/cluster assets node
+	@tests/cluster/cluster node
+
+cluster-down: ## stop either
 	@tests/cluster/cluster down
 
 test: build targets assets cluster-assets ## unit and integration tests; the last line sums them up
