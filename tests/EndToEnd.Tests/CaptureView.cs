@@ -24,6 +24,9 @@ public sealed class CaptureView(JsonObject json)
 
     public bool IsOver => Phase is "Completed" or "Partial" or "Failed";
 
+    /// <summary>Whether all that there is of it is in the bucket; a capture is over before that.</summary>
+    public bool IsStored => IsOver && Location is not null;
+
     /// <summary>Survived, OOMKilled or Exited.</summary>
     public string? Outcome => Text("status", "outcome");
 

@@ -21,7 +21,7 @@ public sealed class DotNetTests(Ground ground) : Story(ground)
         Assert.Equal((128 + SigAbort, "Error"), (end.ExitCode, end.Reason));
 
         var capture = await shop.Watch.UntilCaptureAsync(
-            ended.Name, capture => capture.Outcome == "Exited" && capture.Artifacts.Contains("Heap") && capture.Top.Any(IsOfOrders), "a capture whose table names the orders", TimeSpan.FromSeconds(120));
+            ended.Name, capture => capture.IsStored && capture.Outcome == "Exited" && capture.Artifacts.Contains("Heap") && capture.Top.Any(IsOfOrders), "a capture whose table names the orders", TimeSpan.FromSeconds(120));
         Say($"{capture}; {capture.StartedAt:HH:mm:ss} to {capture.CompletedAt:HH:mm:ss}, ended at {end.FinishedAt:HH:mm:ss}");
         var stored = await shop.StoredAsync(capture);
         Assert.True(stored.Record.Memory.CeilingBytes < stored.Record.Memory.LimitBytes, "the collector's limit is the lower one");
@@ -39,7 +39,7 @@ public sealed class DotNetTests(Ground ground) : Story(ground)
 
         var killed = await shop.Watch.UntilOomKilledAsync("orders", timeout: TimeSpan.FromSeconds(150));
         Assert.Equal(137, killed.LastEnd("app")!.ExitCode);
-        var capture = await shop.Watch.UntilCaptureAsync(killed.Name, capture => capture.Outcome == "OOMKilled" && capture.Artifacts.Contains("Heap"), "a capture of what was OOM-killed");
+        var capture = await shop.Watch.UntilCaptureAsync(killed.Name, capture => capture.IsStored && capture.Outcome == "OOMKilled" && capture.Top.Count > 0, "a capture of what was OOM-killed");
         Assert.Equal(Names.OutsideHeap, capture.Top[0]);
         var stored = await shop.StoredAsync(capture);
         Assert.True(stored.Record.StartedAt < killed.LastEnd("app")!.FinishedAt!.Value.AddSeconds(1));

@@ -27,7 +27,7 @@ public sealed class NightCallTests(Ground ground) : Story(ground)
 
         // What kubectl shows of the capture.
         var capture = await shop.Watch.UntilCaptureAsync(
-            killed.Name, capture => capture.Outcome == "OOMKilled" && capture.Artifacts.Contains("Heap"), "a capture of what was OOM-killed, with its heap");
+            killed.Name, capture => capture.IsStored && capture.Outcome == "OOMKilled" && capture.Top.Count > 0, "a capture of what was OOM-killed, with its heap");
         Assert.Equal(Leak, capture.Top[0]);
         Say($"{capture}; {capture.StartedAt:HH:mm:ss} to {capture.CompletedAt:HH:mm:ss}, killed at {end.FinishedAt:HH:mm:ss}");
 
@@ -45,7 +45,7 @@ public sealed class NightCallTests(Ground ground) : Story(ground)
         await shop.Watch.UntilPodAsync("checkout", pod => pod.Restarts("app") >= 1, "the container is started again");
         var next = await shop.Watch.UntilCaptureAsync(
             killed.Name,
-            capture => capture.StartedAt > end.FinishedAt.Value.AddSeconds(1) && capture.Artifacts.Contains("Heap"),
+            capture => capture.IsStored && capture.StartedAt > end.FinishedAt.Value.AddSeconds(1) && capture.Artifacts.Contains("Heap"),
             "a capture of the next life",
             TimeSpan.FromSeconds(120));
         Assert.True((await shop.StoredAsync(next)).Record.Target.Incarnation >= 2);

@@ -41,7 +41,7 @@ public sealed class SlowLeakTests(Ground ground) : Story(ground)
         await shop.ApplyPolicyAsync("leak", Policy);
         await shop.ApplyAsync(shop.Deployment("leak", "go-leak", "-rate 1", pod: Policies.GoUser));
         var leaking = await shop.Watch.UntilRunningAsync("leak", timeout: TimeSpan.FromSeconds(60));
-        var capture = await shop.Watch.UntilCaptureAsync(leaking.Name, capture => capture.Trigger == "leak", "the rising floor fires", TimeSpan.FromSeconds(210));
+        var capture = await shop.Watch.UntilCaptureAsync(leaking.Name, capture => capture.IsStored && capture.Trigger == "leak", "the rising floor fires", TimeSpan.FromSeconds(210));
         Assert.Equal("main.MemoryIntensiveFunc", capture.Top[0]);
         Assert.Equal(0, leaking.Restarts("app"));
         Say(capture.ToString());
@@ -64,7 +64,7 @@ public sealed class SlowLeakTests(Ground ground) : Story(ground)
         }
         foreach (var app in quiet.Keys)
         {
-            var asked = await shop.Watch.UntilCaptureAsync(pod: null, capture => capture.Name == app + "-now", $"the capture of {app} that was asked for");
+            var asked = await shop.Watch.UntilCaptureAsync(pod: null, capture => capture.IsStored && capture.Name == app + "-now", $"the capture of {app} that was asked for");
             Assert.Equal("Completed", asked.Phase);
             Assert.Single(await shop.Watch.CapturesAsync(asked.Pod));
         }
