@@ -9,6 +9,11 @@ namespace Premortem.Sidecar.Captures;
 /// <param name="FromHere">The path here: a shared volume, or by way of <c>/proc/PID/root</c>.</param>
 internal sealed record DumpFolder(string OfTarget, string FromHere)
 {
+    private const UnixFileMode ForEverybody = UnixFileMode.StickyBit
+        | UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+        | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
+        | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
+
     private static readonly string[] OwnFolders = ["/tmp", "/var/tmp"];
 
     /// <summary>Reads <c>DIR</c> or <c>DIR:TARGET-DIR</c>; null: it is neither.</summary>
@@ -18,6 +23,26 @@ internal sealed record DumpFolder(string OfTarget, string FromHere)
         [['/', ..] here, ['/', ..] ofTarget] => new DumpFolder(ofTarget, here),
         _ => null,
     };
+
+    /// <summary>
+    /// Makes it where it is missing: on an empty volume nobody else does. Every runtime of the pod may write there, and delete what is its own. Where it
+    /// cannot be made, it is not there when a dump is due, which is said then.
+    /// </summary>
+    public void Make()
+    {
+        try
+        {
+            if (Directory.Exists(FromHere))
+                return;
+            Directory.CreateDirectory(FromHere);
+            // Not with the call before, which the umask would cut.
+            File.SetUnixFileMode(FromHere, ForEverybody);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // As said.
+        }
+    }
 
     /// <summary>What the disk has left now; null: it cannot be asked, as when the target has died and its folder is seen no more.</summary>
     public long? FreeBytes => FreeBytesOf(FromHere);
@@ -66,7 +91,12 @@ internal sealed record DumpFolder(string OfTarget, string FromHere)
             if (!Directory.Exists(folder.FromHere))
                 return $"{folder.OfTarget} is not there";
             // A dump in memory would be charged to the container, on top of the memory that it is a copy of.
-            return FileSystem.Of(folder.FromHere).IsInMemory ? $"{folder.OfTarget} is in memory (tmpfs)" : null;
+            return FileSystem.Of(folder.FromHere) switch
+            {
+                { IsInMemory: true } => $"{folder.OfTarget} is in memory (tmpfs)",
+                { IsReadOnly: true } => $"{folder.OfTarget} is read-only",
+                _ => null,
+            };
         }
         catch (IOException e)
         {

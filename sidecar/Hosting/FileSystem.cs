@@ -8,8 +8,10 @@ namespace Premortem.Sidecar.Hosting;
 /// </summary>
 /// <param name="FreeBytes">What it has left for a user without privileges.</param>
 /// <param name="IsInMemory">Whether what is written there takes memory.</param>
-internal readonly record struct FileSystem(long FreeBytes, bool IsInMemory)
+/// <param name="IsReadOnly">Whether nobody can write there, as with a read-only root file system.</param>
+internal readonly record struct FileSystem(long FreeBytes, bool IsInMemory, bool IsReadOnly)
 {
+    private const long ReadOnlyFlag = 1;
     private const uint Tmpfs = 0x01021994;
     private const uint Ramfs = 0x858458F6;
 
@@ -21,6 +23,6 @@ internal readonly record struct FileSystem(long FreeBytes, bool IsInMemory)
             throw new IOException($"{path}: {Marshal.GetLastPInvokeErrorMessage()}");
         var unit = buffer.FragmentBytes > 0 ? buffer.FragmentBytes : buffer.BlockBytes;
         var free = (UInt128)buffer.AvailableBlocks * (ulong)unit;
-        return new FileSystem(free < long.MaxValue ? (long)free : long.MaxValue, (uint)buffer.Type is Tmpfs or Ramfs);
+        return new FileSystem(free < long.MaxValue ? (long)free : long.MaxValue, (uint)buffer.Type is Tmpfs or Ramfs, (buffer.Flags & ReadOnlyFlag) != 0);
     }
 }

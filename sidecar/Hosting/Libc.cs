@@ -67,6 +67,7 @@ internal static unsafe partial class Libc
         public ulong Id;
         public long NameBytes;
         public long FragmentBytes;
+        public long Flags;
     }
 
     [StructLayout(LayoutKind.Sequential)]

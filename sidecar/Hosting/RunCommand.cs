@@ -51,6 +51,7 @@ internal sealed class RunCommand(string? policyFile, string? settingsFile, Targe
         // What an operator writes may be mended while this runs; what stands on the command line may not.
         if (source.Newest is { } known && stores.Follow(known) is [{ Status: var broken }, ..] && settingsFile is null)
             return Refuse($"spec.storage: {broken.Reason}: {broken.Message}", ExitCodes.CannotStore);
+        dumps?.Make();
         DiagnosticPortListener? port;
         try
         {

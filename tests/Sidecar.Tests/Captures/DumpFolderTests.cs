@@ -16,6 +16,19 @@ public sealed class DumpFolderTests : IDisposable
     public void Dispose() => _tree.Dispose();
 
     [Fact]
+    public void One_that_is_missing_is_made_for_every_user_and_who_wrote_a_dump_is_who_deletes_it()
+    {
+        using var volume = new TemporaryFolder();
+        var folder = DumpFolder.TryParse(volume.File("dumps"))!;
+        folder.Make();
+        folder.Make();
+        Assert.Equal("1777", Convert.ToString((int)File.GetUnixFileMode(folder.FromHere), 8));
+        // No more than said: what stands in the way is told when a dump is due.
+        File.WriteAllText(volume.File("file"), "");
+        DumpFolder.TryParse(volume.File("file/dumps"))!.Make();
+    }
+
+    [Fact]
     public void The_targets_own_temporary_folder_is_used()
     {
         Image().Folder("tmp");
