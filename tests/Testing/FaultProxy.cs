@@ -18,7 +18,7 @@ public sealed class FaultProxy : IAsyncDisposable
     private readonly ConcurrentDictionary<Socket, Task> _connections = new();
     private TcpListener _listener;
     private Task _accepting;
-    private int _unavailable, _cuts, _corruptions, _hangs, _requests;
+    private int _unavailable, _full, _cuts, _corruptions, _hangs, _requests;
     private long _cutAfterBytes, _bytesPerSecond = long.MaxValue;
 
     private FaultProxy(Uri server, IPAddress address)
@@ -44,6 +44,9 @@ public sealed class FaultProxy : IAsyncDisposable
 
     /// <summary>The next requests are answered with 503 SlowDown.</summary>
     public void AnswerUnavailable(int requests) => Volatile.Write(ref _unavailable, requests);
+
+    /// <summary>The next requests are answered as Ceph answers when a quota is used up: 403 QuotaExceeded.</summary>
+    public void AnswerFull(int requests) => Volatile.Write(ref _full, requests);
 
     /// <summary>The next requests with a longer body are cut off when so much of it has passed.</summary>
     public void CutBodies(int requests, long afterBytes)
@@ -188,13 +191,9 @@ public sealed class FaultProxy : IAsyncDisposable
             await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, _end.Token);
         }
         if (Take(ref _unavailable))
-        {
-            const string body = "<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message><RequestId>1</RequestId></Error>";
-            await DiscardAsync(toClient, length, _end.Token);
-            await toClient.WriteAsync(
-                Encoding.ASCII.GetBytes($"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: {body.Length}\r\n\r\n{body}"), _end.Token);
-            return true;
-        }
+            return await RefuseAsync("503 Slow Down", "SlowDown", "Reduce your request rate.");
+        if (Take(ref _full))
+            return await RefuseAsync("403 Forbidden", "QuotaExceeded", "The quota is used up.");
         var cutAfter = length > Volatile.Read(ref _cutAfterBytes) && Take(ref _cuts) ? Volatile.Read(ref _cutAfterBytes) : long.MaxValue;
         var corrupt = length > 0 && Take(ref _corruptions);
         await toServer.WriteAsync(headBytes, _end.Token);
@@ -216,5 +215,14 @@ public sealed class FaultProxy : IAsyncDisposable
                 await Task.Delay(TimeSpan.FromSeconds((double)read / rate), TimeProvider.System, _end.Token);
         }
         return true;
+
+        async Task<bool> RefuseAsync(string status, string code, string message)
+        {
+            var body = $"<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message><RequestId>1</RequestId></Error>";
+            await DiscardAsync(toClient, length, _end.Token);
+            await toClient.WriteAsync(
+                Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {body.Length}\r\n\r\n{body}")), _end.Token);
+            return true;
+        }
     }
 }

@@ -168,6 +168,7 @@ func main() {
 	delay := flag.Duration("delay", 0, "how long to do nothing first")
 	file := flag.String("file", "", "the file that -mode pagecache writes")
 	spin := flag.Bool("spin", true, "run the strconv.Itoa hot spot")
+	at := flag.Int64("at", 0, "when to begin, in seconds of Unix time, so that many begin together; where that is past, as after a restart: never")
 	end := flag.Duration("end", 0, "how long after growing to end, with exit code 0; 0: never")
 	goroutines := flag.Int("goroutines", 0, "goroutines that wait for ever")
 	flag.Parse()
@@ -198,6 +199,14 @@ func main() {
 				time.Sleep(5 * time.Millisecond)
 			}
 		}()
+	}
+	if *at > 0 {
+		wait := time.Until(time.Unix(*at, 0))
+		if wait < 0 {
+			fmt.Println("go-leak: that was before")
+			select {}
+		}
+		time.Sleep(wait)
 	}
 	time.Sleep(*delay)
 	bytesPerSecond := int(*rate * 1e6)
