@@ -1,5 +1,6 @@
 /* own-root DIR: makes / of this process, which may be a mere folder (a chroot), the root of its mount namespace, with everything that is
- * mounted below. It is mounted at DIR on the way. For `unshare --mount=FILE`; whoever enters FILE later stands in that root.
+ * mounted below. It is mounted at DIR on the way. Then it says so and stays, for others to enter its namespace (by /proc/PID/ns/mnt: a file
+ * that is bound to it would be refused at random by kernels that do not number namespaces in order).
  *
  * runc needs it: it leaves its root by pivot_root, which wants a mount; and what enters a container's namespace later, as exec does, starts
  * at the namespace's root and not at the root of the one who made it. */
@@ -33,5 +34,7 @@ int main(int argc, char **argv) {
     if (fchdir(root)) return failed("fchdir");
     if (syscall(SYS_pivot_root, ".", ".")) return failed("pivot_root");
     if (umount2(".", MNT_DETACH)) return failed("umount");   /* the old root, which lies over the new one */
-    return 0;
+    puts("ready");
+    fflush(stdout);
+    for (;;) pause();
 }
