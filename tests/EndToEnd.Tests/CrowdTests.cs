@@ -25,7 +25,7 @@ public sealed class CrowdTests(Ground all) : FaultStory(all)
         await using var ground = await OpenAsync("crowd");
         await ground.ApplyPolicyAsync("[{name: near, memoryUsage: {threshold: 70%}}]", more: "historyLimit: 1000");
         var at = TimeProvider.System.GetUtcNow().AddSeconds(StartSeconds);
-        await ground.ApplyDeploymentAsync("crowd", ground.GoPod($"-spin=false, -rate, \"10\", -at, {at.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture)}", "48Mi"), Crowd);
+        await ground.ApplyDeploymentAsync("crowd", ground.GoPod($"-spin=false, -rate, \"10\", -at, \"{Seconds(at)}\"", "48Mi"), Crowd);
         await Eventually.Holds(
             async () => (await ground.PodsAsync("crowd")).Count(pod => IsWatched(pod, "app")), watched => watched == Crowd, "all of them are watched", TimeSpan.FromSeconds(StartSeconds));
         Assert.True(TimeProvider.System.GetUtcNow() < at, "they were not all there before they began to leak");

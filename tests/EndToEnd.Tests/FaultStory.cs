@@ -1,3 +1,4 @@
+using System.Globalization;
 using Premortem.Contracts;
 using Xunit;
 
@@ -7,6 +8,9 @@ namespace Premortem.EndToEnd.Tests;
 public abstract class FaultStory(Ground all) : Story(all)
 {
     internal async Task<FaultsGround> OpenAsync(string name, IDictionary<string, string>? labels = null) => new(Cluster, Bucket, await OpenShopAsync(name, labels));
+
+    /// <summary>As go-leak's flag -at has it.</summary>
+    protected static string Seconds(DateTimeOffset time) => time.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Nothing in the pod was ever started again: neither a capture nor a fault has killed it.</summary>
     internal static async Task IsUndisturbedAsync(FaultsGround ground, string pod, params string[] containers)

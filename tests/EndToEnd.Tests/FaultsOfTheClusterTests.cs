@@ -17,7 +17,7 @@ public sealed class FaultsOfTheClusterTests(Ground all) : FaultStory(all)
         await using var ground = await OpenAsync("no-operator");
         await ground.ApplyPolicyAsync("[{name: near, memoryUsage: {threshold: 70%}}]");
         // It leaks when nobody is there any more, once in its life.
-        await ground.ApplyDeploymentAsync("app", ground.GoPod($"-rate, \"30\", -at, {In(25)}", "96Mi"));
+        await ground.ApplyDeploymentAsync("app", ground.GoPod($"-spin=false, -rate, \"30\", -at, \"{Seconds(TimeProvider.System.GetUtcNow().AddSeconds(25))}\"", "96Mi"));
         var pod = NameOf(await ground.WatchedPodAsync("app"));
         var replicas = (await Release.PodsAsync()).Count;
         await Release.ScaleAsync(0);
@@ -53,7 +53,7 @@ public sealed class FaultsOfTheClusterTests(Ground all) : FaultStory(all)
         await ground.ApplyPolicyAsync(Large, "[{type: Heap}, {type: Process}, {type: Cpu, duration: 5s}]");
         await ground.ApplyDeploymentAsync("app", ground.GoPod("-spin=false, -rate, \"40\", -size, \"60\", -delay, 4s"), replicas: 3);
         await ground.RunningPodAsync("app");
-        await Release.InstallAsync($"podAnnotations.upgraded=at-{TimeProvider.System.GetUtcNow().ToUnixTimeSeconds()}");
+        await Release.InstallAsync($"podAnnotations.upgraded=at-{Seconds(TimeProvider.System.GetUtcNow())}");
         await Eventually.Holds(() => ground.PodsAsync("app"), pods => pods.Count == 3 && pods.All(HasSidecar), "three pods with a sidecar", Patience);
         foreach (var pod in await ground.PodsAsync("app"))
         {
@@ -87,6 +87,4 @@ public sealed class FaultsOfTheClusterTests(Ground all) : FaultStory(all)
         await ground.ApplyDeploymentAsync("next", ground.GoPod("-spin=false, -mode, hold, -size, \"60\""));
         await ground.StoredCaptureOfAsync(NameOf(await ground.RunningPodAsync("next")));
     }
-
-    internal static string In(int seconds) => TimeProvider.System.GetUtcNow().AddSeconds(seconds).ToUnixTimeSeconds().ToString(System.Globalization.CultureInfo.InvariantCulture);
 }
