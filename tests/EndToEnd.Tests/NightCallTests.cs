@@ -25,13 +25,15 @@ public sealed class NightCallTests(Ground ground) : Story(ground)
         var end = killed.LastEnd("app")!;
         Assert.Equal(137, end.ExitCode);
 
-        // What kubectl shows of the capture.
+        // What kubectl shows of the capture. The kubelet's times have whole seconds.
         var capture = await shop.Watch.UntilCaptureAsync(
-            killed.Name, capture => capture.IsStored && capture.Outcome == "OOMKilled" && capture.Top.Count > 0, "a capture of what was OOM-killed, with its heap");
+            killed.Name,
+            capture => capture.IsStored && capture.StartedAt <= end.FinishedAt && capture.Outcome == "OOMKilled" && capture.Top.Count > 0,
+            $"a capture from before the OOM kill at {end.FinishedAt:HH:mm:ss}, with its heap");
         Assert.Equal(Leak, capture.Top[0]);
         Say($"{capture}; {capture.StartedAt:HH:mm:ss} to {capture.CompletedAt:HH:mm:ss}, killed at {end.FinishedAt:HH:mm:ss}");
 
-        // What is in the bucket, against its manifest. The kubelet's times have whole seconds.
+        // What is in the bucket, against its manifest.
         var stored = await shop.StoredAsync(capture);
         Assert.True(stored.Record.StartedAt < end.FinishedAt!.Value.AddSeconds(1), $"began {stored.Record.StartedAt:O}, killed {end.FinishedAt:O}");
         Assert.InRange(stored.Record.Memory.WorkingSetBytes, 64L << 20, 256L << 20);
