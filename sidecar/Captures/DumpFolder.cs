@@ -36,7 +36,8 @@ internal sealed record DumpFolder(string OfTarget, string FromHere)
                 return;
             Directory.CreateDirectory(FromHere);
             // Not with the call before, which the umask would cut.
-            File.SetUnixFileMode(FromHere, ForEverybody);
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(FromHere, ForEverybody);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -22,7 +22,7 @@ public sealed class DumpFolderTests : IDisposable
         var folder = DumpFolder.TryParse(volume.File("dumps"))!;
         folder.Make();
         folder.Make();
-        Assert.Equal("1777", Convert.ToString((int)File.GetUnixFileMode(folder.FromHere), 8));
+        Assert.Equal("1777", Convert.ToString((int)new DirectoryInfo(folder.FromHere).UnixFileMode, 8));
         // No more than said: what stands in the way is told when a dump is due.
         File.WriteAllText(volume.File("file"), "");
         DumpFolder.TryParse(volume.File("file/dumps"))!.Make();
