@@ -17,7 +17,7 @@ public sealed class FaultsOfTheClusterTests(Ground all) : FaultStory(all)
         await using var ground = await OpenAsync("no-operator");
         await ground.ApplyPolicyAsync("[{name: near, memoryUsage: {threshold: 70%}}]");
         // It leaks when nobody is there any more, once in its life.
-        await ground.ApplyDeploymentAsync("app", ground.GoPod($"-spin=false, -rate, \"30\", -at, \"{Seconds(TimeProvider.System.GetUtcNow().AddSeconds(25))}\"", "96Mi"));
+        await ground.ApplyDeploymentAsync("app", ground.GoPod($"-spin=false, -rate, \"30\", -at, \"{Seconds(TimeProvider.System.GetUtcNow().AddSeconds(40))}\"", "96Mi"));
         var pod = NameOf(await ground.WatchedPodAsync("app"));
         var replicas = (await Release.PodsAsync()).Count;
         await Release.ScaleAsync(0);
