@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Serialization;
 using Premortem.Contracts.Policies;
 
@@ -119,12 +120,35 @@ public sealed record MemoryAtTrigger(long WorkingSetBytes, long UsageBytes, long
     /// <summary>What a .NET process held beside its heap, at least: native memory, code, stacks; null: not known.</summary>
     public long? OutsideHeapBytes { get; init; }
 
+    /// <summary>The share of the ceiling that matters in whole percents; null: there is none.</summary>
+    [JsonIgnore]
+    public long? CeilingPercent => Ceiling is { } ceiling ? (long)Math.Round(100.0 * WorkingSetBytes / ceiling, MidpointRounding.AwayFromZero) : null;
+
+    /// <summary><c>241Mi/256Mi (94%)</c>: of the ceiling that matters, or of nothing where there is none.</summary>
+    [JsonIgnore]
+    public string Summary => Ceiling is { } ceiling
+        ? string.Create(CultureInfo.InvariantCulture, $"{Rounded(WorkingSetBytes)}/{Rounded(ceiling)} ({CeilingPercent}%)")
+        : Rounded(WorkingSetBytes);
+
     /// <summary>Whether most of the memory is none of the heap's, so that no table of the heap says what holds it.</summary>
     [JsonIgnore]
     public bool IsMostlyOutsideHeap => OutsideHeapBytes > Math.Max(WorkingSetBytes / 2, WorthNamingBytes);
 
     /// <summary>A runtime alone takes tens of megabytes beside its heap.</summary>
     private const long WorthNamingBytes = 96L << 20;
+
+    private long? Ceiling => (CeilingBytes ?? LimitBytes) is { } ceiling and > 0 ? ceiling : null;
+
+    /// <summary>In the unit that leaves two digits or more.</summary>
+    private static string Rounded(long bytes)
+    {
+        string[] units = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
+        var unit = 0;
+        double value = bytes;
+        while (value >= 10 * 1024 && unit < units.Length - 1)
+            (value, unit) = (value / 1024, unit + 1);
+        return string.Create(CultureInfo.InvariantCulture, $"{Math.Round(value, MidpointRounding.AwayFromZero)}{units[unit]}");
+    }
 }
 
 /// <summary>One file of a capture, or the reason why it is not there.</summary>

@@ -86,7 +86,7 @@ internal static class StoredCaptures
                 json.WriteString("limit", Quantity.Format(limit));
             if (record.Memory.CeilingBytes is { } ceiling)
                 json.WriteString("ceiling", Quantity.Format(ceiling));
-            json.WriteString("summary", Summary(record.Memory));
+            json.WriteString("summary", record.Memory.Summary);
             json.WriteEndObject();
             if (record.Outcome is { } outcome)
                 json.WriteString("outcome", outcome.ToString());
@@ -124,24 +124,5 @@ internal static class StoredCaptures
         }
         using var document = JsonDocument.Parse(buffer.WrittenMemory);
         return document.RootElement.Clone();
-    }
-
-    private static string Summary(MemoryAtTrigger memory)
-    {
-        var used = Rounded(memory.WorkingSetBytes);
-        return (memory.CeilingBytes ?? memory.LimitBytes) is { } ceiling and > 0
-            ? string.Create(CultureInfo.InvariantCulture, $"{used}/{Rounded(ceiling)} ({(long)Math.Round(100.0 * memory.WorkingSetBytes / ceiling, MidpointRounding.AwayFromZero)}%)")
-            : used;
-    }
-
-    // As the operator rounds.
-    private static string Rounded(long bytes)
-    {
-        string[] units = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
-        var unit = 0;
-        double value = bytes;
-        while (value >= 10 * 1024 && unit < units.Length - 1)
-            (value, unit) = (value / 1024, unit + 1);
-        return string.Create(CultureInfo.InvariantCulture, $"{Math.Round(value, MidpointRounding.AwayFromZero)}{units[unit]}");
     }
 }

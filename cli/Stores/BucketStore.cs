@@ -1,6 +1,5 @@
 using System.Net;
 using System.Runtime.CompilerServices;
-using Amazon;
 using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
@@ -24,28 +23,7 @@ internal sealed class BucketStore : ICaptureStore
     {
         _storage = storage;
         _connection = new S3Connection(handler: null, new S3Limits());
-        var config = new AmazonS3Config
-        {
-            ForcePathStyle = storage.ForcePathStyle,
-            ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
-            RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
-            // Who reads tries again, and goes on where it was.
-            MaxErrorRetry = 0,
-            ThrottleRetries = false,
-            HttpClientFactory = _connection,
-        };
-        // The SDK takes one of both: an endpoint's region only signs.
-        var region = storage.Region ?? Variable("AWS_REGION") ?? Variable("AWS_DEFAULT_REGION") ?? "us-east-1";
-        if (storage.Endpoint is { } endpoint)
-        {
-            config.ServiceURL = endpoint.AbsoluteUri;
-            config.AuthenticationRegion = region;
-        }
-        else
-        {
-            config.RegionEndpoint = RegionEndpoint.GetBySystemName(region);
-        }
-        _client = new AmazonS3Client(credentials ?? new UserCredentials(), config);
+        _client = new AmazonS3Client(credentials ?? new UserCredentials(), _connection.Configure(storage));
     }
 
     public string Locate(string key) => $"s3://{_storage.Bucket}/{ObjectPath.Join(_storage.Prefix, key)}";
@@ -113,6 +91,4 @@ internal sealed class BucketStore : ICaptureStore
             await Reading.PauseAsync(attempt, TimeProvider.System, ct);
         }
     }
-
-    private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
 }

@@ -18,7 +18,7 @@ internal static class CaptureEvents
         var events = new List<CaptureEvent>();
         var had = old?.CaptureId is null ? null : old.Phase;
         var where = $"{record.Policy.Name}: {record.Trigger.Name}";
-        var at = CaptureRecords.Share(record.Memory) is { } share ? string.Create(CultureInfo.InvariantCulture, $" at {share} %") : "";
+        var at = record.Memory.CeilingPercent is { } share ? string.Create(CultureInfo.InvariantCulture, $" at {share} %") : "";
         if (now.Phase == CapturePhase.Capturing && had is null)
             events.Add(new CaptureEvent(EventKind.Normal, RecordReasons.CaptureStarted, $"{where} captures {record.Target.Container}{at}: {record.Trigger.Reason}", IsForWorkload: false));
         if (CaptureRecords.HasEnded(now.Phase) && !CaptureRecords.HasEnded(had))

@@ -90,18 +90,6 @@ internal static class CaptureRecords
         return status with { Conditions = Conditions(status, old?.Conditions, now) };
     }
 
-    /// <summary><c>241Mi/256Mi (94%)</c>: of the ceiling that matters, or of nothing where there is none.</summary>
-    public static string Summary(MemoryAtTrigger memory)
-    {
-        var used = Rounded(memory.WorkingSetBytes);
-        return Ceiling(memory) is { } ceiling
-            ? string.Create(CultureInfo.InvariantCulture, $"{used}/{Rounded(ceiling)} ({Share(memory.WorkingSetBytes, ceiling)}%)")
-            : used;
-    }
-
-    /// <summary>The share of the ceiling in whole percents; null: there is none.</summary>
-    public static long? Share(MemoryAtTrigger memory) => Ceiling(memory) is { } ceiling ? Share(memory.WorkingSetBytes, ceiling) : null;
-
     public static string Percent(double percent) => percent.ToString("0.0", CultureInfo.InvariantCulture);
 
     /// <summary>Sets one condition and keeps the others; the time changes only where the status does.</summary>
@@ -151,23 +139,8 @@ internal static class CaptureRecords
         Quantity.Format(memory.WorkingSetBytes),
         memory.LimitBytes is { } limit ? Quantity.Format(limit) : null,
         memory.CeilingBytes is { } ceiling ? Quantity.Format(ceiling) : null,
-        Summary(memory));
+        memory.Summary);
 
     private static CaptureArtifact Artifact(Artifact artifact) => new(
         artifact.Type, artifact.Key, artifact.HasFile ? artifact.Bytes : null, artifact.Sha256, artifact.Error, artifact.Reason);
-
-    private static long? Ceiling(MemoryAtTrigger memory) => (memory.CeilingBytes ?? memory.LimitBytes) is { } ceiling and > 0 ? ceiling : null;
-
-    private static long Share(long bytes, long ceiling) => (long)Math.Round(100.0 * bytes / ceiling, MidpointRounding.AwayFromZero);
-
-    /// <summary>In the unit that leaves two digits or more.</summary>
-    private static string Rounded(long bytes)
-    {
-        string[] units = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
-        var unit = 0;
-        double value = bytes;
-        while (value >= 10 * 1024 && unit < units.Length - 1)
-            (value, unit) = (value / 1024, unit + 1);
-        return string.Create(CultureInfo.InvariantCulture, $"{Math.Round(value, MidpointRounding.AwayFromZero)}{units[unit]}");
-    }
 }

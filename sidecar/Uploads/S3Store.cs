@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
-using Amazon;
 using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
@@ -18,8 +17,6 @@ internal sealed class S3Store : IArtifactStore
 {
     private const int MostParts = 10_000;
     private const string Sha256Header = "X-Amz-Content-SHA256";
-
-    private static readonly string[] s_regionVariables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
     private readonly S3Storage _storage;
     private readonly S3Limits _limits;
@@ -39,7 +36,7 @@ internal sealed class S3Store : IArtifactStore
         _limits = limits ?? new S3Limits();
         _time = time;
         _connection = new S3Connection(handler, _limits);
-        var config = Configure(storage, _connection);
+        var config = _connection.Configure(storage);
         _client = new AmazonS3Client(new S3Credentials(credentialsFolder, _limits.FindCredentials, config), config);
         _client.BeforeRequestEvent += SendKnownHash;
         _where = $"bucket '{storage.Bucket}' {(storage.Endpoint is { } at ? $"at {at.Scheme}://{at.Authority}" : $"of AWS {config.RegionEndpoint?.SystemName}")}";
@@ -89,36 +86,6 @@ internal sealed class S3Store : IArtifactStore
         _client.Dispose();
         _connection.Dispose();
     }
-
-    private static AmazonS3Config Configure(S3Storage storage, S3Connection connection)
-    {
-        var config = new AmazonS3Config
-        {
-            ForcePathStyle = storage.ForcePathStyle,
-            // Newer defaults (trailing checksums) are refused by servers other than AWS; what is sent instead, all of them check.
-            RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
-            ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
-            // TryAsync tries again: it knows about stalls, and takes a section from its beginning.
-            MaxErrorRetry = 0,
-            ThrottleRetries = false,
-            BufferSize = 128 * 1024,
-            HttpClientFactory = connection,
-        };
-        // The SDK takes one of both: an endpoint's region only signs.
-        if (storage.Endpoint is { } endpoint)
-        {
-            config.ServiceURL = endpoint.AbsoluteUri;
-            config.AuthenticationRegion = storage.Region ?? RegionOfEnvironment() ?? "us-east-1";
-        }
-        else
-        {
-            config.RegionEndpoint = RegionEndpoint.GetBySystemName(storage.Region ?? RegionOfEnvironment() ?? "us-east-1");
-        }
-        return config;
-    }
-
-    private static string? RegionOfEnvironment() =>
-        s_regionVariables.Select(Environment.GetEnvironmentVariable).FirstOrDefault(region => !string.IsNullOrEmpty(region));
 
     private static bool IsKms(ServerSideEncryptionMethod? method) =>
         method is not null && method.Value.StartsWith("aws:kms", StringComparison.Ordinal);

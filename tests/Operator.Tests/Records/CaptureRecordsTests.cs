@@ -98,7 +98,7 @@ public sealed class CaptureRecordsTests
     [InlineData(900, null, null, "900")]
     [InlineData(5_000_000, 0L, null, "4883Ki")]
     public void Memory_is_summed_up_for_people(long used, long? limit, long? ceiling, string summary) =>
-        Assert.Equal(summary, CaptureRecords.Summary(new MemoryAtTrigger(used, used, limit, ceiling, "proc")));
+        Assert.Equal(summary, new MemoryAtTrigger(used, used, limit, ceiling, "proc").Summary);
 
     [Fact]
     public void A_record_of_the_operator_is_never_taken_for_a_request()
