@@ -73,7 +73,7 @@ public sealed class Bucket : IAsyncDisposable
             new BasicAWSCredentials(accessKey, secretKey),
             new AmazonS3Config { ServiceURL = endpoint.AbsoluteUri, ForcePathStyle = true, AuthenticationRegion = region });
         var name = Variable("S3_BUCKET") ?? $"premortem-e2e-{Guid.NewGuid():n}"[..30];
-        var isMade = !(await client.ListBucketsAsync()).Buckets.Any(bucket => bucket.BucketName == name);
+        var isMade = !((await client.ListBucketsAsync()).Buckets ?? []).Any(bucket => bucket.BucketName == name);
         if (isMade)
             await client.PutBucketAsync(name);
         var proxy = cluster.Machine is { } machine && endpoint.Scheme == "http" ? FaultProxy.Before(endpoint, machine) : null;
