@@ -38,6 +38,8 @@ internal static class StoredCaptures
                     damaged(e.Message);
             }
         });
+        if (keys.Count > 0 && found.All(capture => capture is null))
+            throw new VerbException($"of {keys.Count} manifests in {store.Locate("")} none can be read");
         return [.. found.OfType<ListedCapture>().Where(capture => ns is null || capture.Namespace == ns)];
     }
 

@@ -27,7 +27,7 @@ internal sealed class Kubectl(string program, IReadOnlyList<string> flags)
     {
         var run = await RunAsync(["get", resource, .. arguments, "-o", "json", "--ignore-not-found", "--request-timeout=60s"], ct);
         if (run.ExitCode != 0)
-            throw await ExplainAsync("list", resource, arguments, run.Error, ct);
+            throw await ExplainAsync(arguments is [[not '-', ..], ..] ? "get" : "list", resource, arguments, run.Error, ct);
         if (run.Output.Length == 0)
             return null;
         try

@@ -66,7 +66,7 @@ internal sealed record CaptureSource(Storage Storage, AWSCredentials? Credential
         {
             Prefix = Text(s3, "prefix") ?? "",
             Region = Text(s3, "region"),
-            Endpoint = Text(s3, "endpoint") is { } endpoint ? StoreAddress.Endpoint(endpoint, "the policy's endpoint") : null,
+            Endpoint = Uri.TryCreate(Text(s3, "endpoint"), UriKind.Absolute, out var endpoint) && endpoint.Scheme is "http" or "https" ? endpoint : null,
             ForcePathStyle = Member(s3, "forcePathStyle").ValueKind == JsonValueKind.True,
             CredentialsSecret = Text(s3, "credentialsSecret"),
         };
@@ -74,7 +74,8 @@ internal sealed record CaptureSource(Storage Storage, AWSCredentials? Credential
 
     private static async Task<AWSCredentials> SecretAsync(Kubectl kubectl, S3Storage? policy, string ns, CancellationToken ct)
     {
-        if (policy?.CredentialsSecret is not { } name)
+        // Nothing that kubectl could take for a flag.
+        if (policy?.CredentialsSecret is not [not '-', ..] name)
             throw new VerbException("--credentials-from-secret: no policy that can be read here names a Secret for this bucket");
         using var secret = await kubectl.GetAsync("secrets", [name, "-n", ns], ct)
             ?? throw new VerbException($"--credentials-from-secret: there is no Secret {ns}/{Printable.Of(name)}");
