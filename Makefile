@@ -54,7 +54,7 @@ unit: ## unit tests alone
 demo: ## Go and .NET services leak and die; their profiles are there (S3=1: in a real bucket; PLAY="go dotnet native")
 	@eng/demo $(if $(S3),--s3) $(PLAY)
 
-bench: build targets ## print the figures of docs/benchmarks.md (BENCH="idle capture dotnet-trace footprint upload replay survival operator")
+bench: build targets ## print the figures of docs/benchmarks.md (BENCH="idle capture dotnet-trace footprint upload replay survival operator pods")
 	@eng/deps bench
 	@tests/Benchmarks/run $(BENCH)
 

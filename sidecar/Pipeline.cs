@@ -429,6 +429,9 @@ internal sealed class Pipeline : IDisposable
             watch.KillSeenAt = Elapsed;
         if (watch.KillSeenAt is not { } seen || Elapsed - seen < KillSettles)
             return;
+        // A victim that gets no CPU time dies late.
+        if (Elapsed - seen < DiesWithin && _proc.IsDying(life.Process.Pid))
+            return;
         _launcher.StartUnasked(watch, life, Names.OomKillTrigger, "oomKill", $"{reading.OomKills - watch.OomKillsBefore} other processes of the container were killed for want of memory", isLimited: true);
         watch.KillOfAnother = (Elapsed, watch.OomKillsBefore);
         (watch.OomKillsBefore, watch.KillSeenAt) = (reading.OomKills, null);

@@ -13,6 +13,9 @@ public sealed class HeapSnapshotTable
 
     public const uint Level = 5;
 
+    /// <summary>The one among <see cref="Keywords"/> that brings the names of types.</summary>
+    public const ulong TypeKeyword = 0x80000;
+
     private const int BytesOfGraphNode = 8 + 8 + 8;
 
     private readonly TypeTally _tally = new();

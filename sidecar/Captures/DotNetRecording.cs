@@ -28,6 +28,9 @@ internal abstract class DotNetRecording
 
     public virtual bool IsCompressed => false;
 
+    /// <summary>Whether it needs the names of types by a session of their own.</summary>
+    public virtual bool WithTypeNames => false;
+
     /// <summary>Whether all has come, so that the session may end before its time.</summary>
     public virtual bool HasEnded => false;
 
@@ -60,6 +63,8 @@ internal abstract class DotNetRecording
         public override IReadOnlyList<EventPipeProvider> Providers => [new(EventPipeProvider.Runtime, HeapSnapshotTable.Keywords, HeapSnapshotTable.Level)];
 
         public override bool IsCompressed => true;
+
+        public override bool WithTypeNames => true;
 
         public override bool HasEnded => _table.HasEnded;
 

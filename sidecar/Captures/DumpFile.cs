@@ -17,8 +17,8 @@ internal sealed partial class DumpFile : IDisposable
 {
     private const int PieceBytes = 4 << 20;
 
-    /// <summary>What the slowest disk and compressor get through in a second.</summary>
-    private const long LeastBytesPerSecond = 16 << 20;
+    /// <summary>What the slowest disk, and a compressor with a tenth of a core, get through in a second.</summary>
+    private const long LeastBytesPerSecond = 4 << 20;
     private const int ElfHeaderBytes = 18;
     private const ushort ElfCore = 4;
 

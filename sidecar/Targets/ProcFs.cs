@@ -52,6 +52,7 @@ internal sealed class ProcFs(string root = "/proc")
 
     public ProcessStat? Stat(int pid)
     {
+        const long exiting = 0x4;
         if (Read($"{Root}/{pid}/stat") is not { } text)
             return null;
         // The name stands in parentheses and may hold anything, parentheses too: the last one ends it.
@@ -72,6 +73,7 @@ internal sealed class ProcFs(string root = "/proc")
                 fields.Length > 49 ? (int)Number(fields, 49) : 0)
             {
                 CpuTime = TimeSpan.FromSeconds((double)(Number(fields, 11) + Number(fields, 12)) / TicksPerSecond),
+                IsExiting = (Number(fields, 6) & exiting) != 0 || fields[0][0] is 'Z' or 'X',
             };
     }
 
@@ -149,6 +151,19 @@ internal sealed class ProcFs(string root = "/proc")
     }
 
     public string[]? Lines(int pid, string file) => Read($"{Root}/{pid}/{file}")?.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>Whether the process is gone or on its way: it was killed, and what is left of it waits for CPU time or gives its memory back.</summary>
+    public bool IsDying(int pid)
+    {
+        const ulong sigKill = 1 << 8;
+        if (Stat(pid) is not { IsExiting: false })
+            return true;
+        foreach (var line in Lines(pid, "status") ?? [])
+            if ((line.StartsWith("SigPnd:", StringComparison.Ordinal) || line.StartsWith("ShdPnd:", StringComparison.Ordinal))
+                && ulong.TryParse(line.AsSpan(7).Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var pending) && (pending & sigKill) != 0)
+                return true;
+        return false;
+    }
 
     /// <summary>The exit status of a process that has ended and that nobody has waited for yet.</summary>
     public ExitStatus? ZombieExit(int pid) => Stat(pid) is { State: 'Z' or 'X' } stat ? ExitStatus.FromWait(stat.ExitStatus) : null;

@@ -7,4 +7,7 @@ internal sealed record ProcessStat(string Name, char State, long ParentPid, long
 {
     /// <summary>What all its threads have spent, in user and in system mode, to a hundredth of a second.</summary>
     public TimeSpan CpuTime { get; init; }
+
+    /// <summary>Whether it is on its way out, or a zombie.</summary>
+    public bool IsExiting { get; init; }
 }

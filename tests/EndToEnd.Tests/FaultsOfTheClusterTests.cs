@@ -20,10 +20,10 @@ public sealed class FaultsOfTheClusterTests(Ground all) : FaultStory(all)
         await ground.ApplyDeploymentAsync("app", ground.GoPod($"-spin=false, -rate, \"30\", -at, \"{Seconds(TimeProvider.System.GetUtcNow().AddSeconds(40))}\"", "96Mi"));
         var pod = NameOf(await ground.WatchedPodAsync("app"));
         var replicas = (await Release.PodsAsync()).Count;
-        await Release.ScaleAsync(0);
-        var gone = TimeProvider.System.GetUtcNow();
         try
         {
+            await Release.ScaleAsync(0);
+            var gone = TimeProvider.System.GetUtcNow();
             await ground.ApplyDeploymentAsync("meanwhile", ground.GoPod("-spin=false, -mode, hold, -size, \"20\""));
             Assert.False(HasSidecar(await ground.RunningPodAsync("meanwhile")));
             var killed = await Eventually.Holds(

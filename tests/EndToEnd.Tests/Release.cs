@@ -13,6 +13,8 @@ public sealed class Release(Cluster cluster)
     public const string Name = "premortem";
     public const string Deployment = "premortem";
 
+    private const string Container = "operator";
+
     private readonly Lazy<Task<string>> _tag = new(TagAsync);
 
     public static string Registry { get; } = Environment.GetEnvironmentVariable("IMAGE_REGISTRY") is { Length: > 0 } given ? given.TrimEnd('/') : "registry.local/premortem";
@@ -47,7 +49,12 @@ public sealed class Release(Cluster cluster)
     public async Task ScaleAsync(int replicas)
     {
         (await cluster.KubectlAsync("scale", "deployment", Deployment, "-n", Namespace, $"--replicas={replicas}")).AssertOk();
-        await Eventually.Holds(PodsAsync, pods => pods.Count == replicas && pods.All(pod => pod.IsReady()), $"{replicas} operators", TimeSpan.FromSeconds(60));
+        // A pod whose program has ended may be listed for a minute more.
+        await Eventually.Holds(
+            async () => (await PodsAsync()).Where(pod => !(pod.IsDeleting && pod.LastEnd(Container) is not null)).ToList(),
+            pods => pods.Count == replicas && pods.All(pod => pod.IsReady()),
+            $"{replicas} operators",
+            TimeSpan.FromSeconds(60));
     }
 
     public async Task<IReadOnlyList<PodView>> PodsAsync() =>

@@ -108,7 +108,7 @@ public sealed class CapturesOnServerTests(CrdTests.Ground ground) : IClassFixtur
             metadata: {name: checkout}
             spec:
               selector: {}
-              triggers: [{name: near-limit, memoryUsage: {threshold: 85%}}]
+              triggers: [{name: near-limit, memoryUsage: {threshold: 85%} }]
               storage:
                 s3: {bucket: {{bucket.Name}}, prefix: prod, endpoint: "{{bucket.Server.Endpoint.AbsoluteUri.TrimEnd('/')}}", forcePathStyle: true, credentialsSecret: s3-credentials}
             ---
@@ -160,7 +160,7 @@ public sealed class CapturesOnServerTests(CrdTests.Ground ground) : IClassFixtur
             $$"""
             apiVersion: premortem.dev/v1alpha1
             kind: ProfileCapture
-            metadata: {name: {{name}}, labels: {pod: {{pod}}}}
+            metadata: {name: {{name}}, labels: {pod: {{pod}} } }
             spec: {podName: {{pod}}, container: app, policy: checkout, trigger: oom-ahead}
             """,
             ns.Name);

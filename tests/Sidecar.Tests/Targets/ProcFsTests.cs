@@ -49,6 +49,27 @@ public sealed class ProcFsTests : IDisposable
         Assert.Null(proc.AvailableBytes());
     }
 
+    [Theory]
+    [InlineData("7 (app) S 1 7 7 0 -1 4194560 0", "SigPnd:\t0000000000000000\nShdPnd:\t0000000000000000\nSigBlk:\t0000000000000100\n", false)]
+    [InlineData("7 (app) S 1 7 7 0 -1 4194560 0", "SigPnd:\t0000000000004000\nShdPnd:\t0000000000000200\n", false)]
+    [InlineData("7 (app) R 1 7 7 0 -1 4194560 0", "SigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\n", true)]
+    [InlineData("7 (app) D 1 7 7 0 -1 4194560 0", "SigPnd:\t0000000000000000\nShdPnd:\t0000000000000100\n", true)]
+    [InlineData("7 (app) R 1 7 7 0 -1 4195588 0", "SigPnd:\t0000000000000000\nShdPnd:\t0000000000000000\n", true)]
+    [InlineData("7 (app) Z 1 7 7 0 -1 4194560 0", "", true)]
+    public void A_process_that_was_killed_is_dying_before_it_is_dead(string stat, string status, bool isDying)
+    {
+        // 0x4 in the flags: the kernel is taking it down.
+        _proc.File("proc/7/stat", stat + string.Concat(Enumerable.Repeat(" 0", 42))).File("proc/7/status", status);
+        Assert.Equal(isDying, Proc.IsDying(7));
+    }
+
+    [Fact]
+    public void A_process_that_lives_is_not_dying_and_one_that_is_gone_is()
+    {
+        Assert.False(new ProcFs().IsDying(Environment.ProcessId));
+        Assert.True(Proc.IsDying(7));
+    }
+
     [Fact]
     public void Processes_are_the_folders_that_are_numbers()
     {
