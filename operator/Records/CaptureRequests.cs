@@ -34,8 +34,11 @@ internal sealed class CaptureRequests(CaptureIndex index)
     public void OnChange(Action<ResourceKey> handler) => index.OnChange((old, now) =>
     {
         if ((now ?? old) is { } capture && CaptureRecords.IsRequest(capture)
-            && (old is null || now is null || old.Status?.Phase != now.Status?.Phase || old.Status?.CaptureId != now.Status?.CaptureId))
+            && (old is null || now is null || State(old) != State(now)))
             handler(new ResourceKey(capture.Metadata.Namespace, capture.Spec.PodName));
+
+        // One that stood in line is Pending before its turn and after it.
+        static (CapturePhase? Phase, string? PodUid, string? CaptureId) State(ProfileCapture capture) => (capture.Status?.Phase, capture.Status?.PodUid, capture.Status?.CaptureId);
     });
 
     /// <summary>What a ProfileCapture asks for, or the problem with its field.</summary>

@@ -2,6 +2,7 @@ using Premortem.Contracts;
 using Premortem.Contracts.Policies;
 using Premortem.Operator.Records;
 using Premortem.Operator.Resources;
+using Premortem.Runtime;
 using Xunit;
 
 namespace Premortem.Operator.Tests.Records;
@@ -18,6 +19,20 @@ public sealed class RequestTests
         Assert.Equal([new CaptureRequest(CaptureType.Heap), new CaptureRequest(CaptureType.Cpu, TimeSpan.FromSeconds(5))], asked.Captures);
         Assert.Empty(requests.For(A.Pod() with { Metadata = A.Pod().Metadata with { Uid = "another" } }));
         Assert.Empty(requests.For(A.Pod("another")));
+    }
+
+    [Fact]
+    public void The_pod_hears_of_a_request_whose_turn_came_after_it_stood_in_line()
+    {
+        var queued = A.Request() with { Status = new ProfileCaptureStatus { Phase = CapturePhase.Pending } };
+        var index = new CaptureIndex([queued]);
+        var told = new List<ResourceKey>();
+        new CaptureRequests(index).OnChange(told.Add);
+
+        index.Change(queued, queued with { Status = queued.Status! with { Top = [] } });
+        Assert.Empty(told);
+        index.Change(queued, Bound(queued));
+        Assert.Equal([ResourceKey.Of(A.Pod())], told);
     }
 
     [Fact]
