@@ -61,8 +61,8 @@ public sealed class Bucket : IAsyncDisposable
         if (Variable("S3_ENDPOINT") is { } given)
         {
             endpoint = new Uri(given);
-            accessKey = Variable("S3_ACCESS_KEY_ID") ?? Missing("S3_ACCESS_KEY_ID");
-            secretKey = Variable("S3_SECRET_ACCESS_KEY") ?? Missing("S3_SECRET_ACCESS_KEY");
+            accessKey = Variable("S3_ACCESS_KEY_ID") ?? Variable("AWS_ACCESS_KEY_ID") ?? Missing("S3_ACCESS_KEY_ID");
+            secretKey = Variable("S3_SECRET_ACCESS_KEY") ?? Variable("AWS_SECRET_ACCESS_KEY") ?? Missing("S3_SECRET_ACCESS_KEY");
         }
         else
         {
