@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using Premortem.Cli.Captures;
 using Premortem.Cli.Fetching;
+using Premortem.Cli.Reports;
 
 namespace Premortem.Cli;
 
@@ -21,6 +22,14 @@ internal static class CommandTree
           premortem top -base baseline-heap.pb.gz heap.pb.gz    what has grown since the baseline
           premortem top cpu.pb.gz                               what spends the time
           premortem top heap.nettrace.gz                        which types hold a .NET heap; types.json has the same
+          premortem top -lines -focus=checkout heap.pb.gz       by line, of stacks with such a function
+          premortem top http://localhost:6060/debug/pprof/heap  of a program that runs
+          premortem diff my-capture/                            what a fetched capture has above its baseline
+          premortem tree cpu.pb.gz                              who calls whom
+          premortem peek 'json.*Decode' heap.pb.gz              callers and callees of these
+          premortem traces -tagfocus=64kb: heap.pb.gz           stacks that allocate large blocks
+          premortem tags heap.pb.gz                             what stands under each label
+          premortem merge a/heap.pb.gz b/heap.pb.gz -o all.pb.gz
           curl -s localhost:6060/debug/pprof/heap | premortem top -
 
         Exit codes: 0 done, 1 could not be done, 2 not understood.
@@ -34,7 +43,13 @@ internal static class CommandTree
         var root = new RootCommand("See and fetch what Premortem captured before the OOM kill, and look into it.");
         root.Add(CapturesCommand.Create(world));
         root.Add(FetchCommand.Create(world));
-        root.Add(TopCommand.Create(world.OpenOutput, errors));
+        root.Add(TopCommand.Create(world));
+        root.Add(TopCommand.CreateDiff(world));
+        root.Add(StackCommands.CreateTree(world));
+        root.Add(StackCommands.CreatePeek(world));
+        root.Add(StackCommands.CreateTraces(world));
+        root.Add(StackCommands.CreateTags(world));
+        root.Add(StackCommands.CreateMerge(world));
         root.Add(HelpCommand(root));
         var builtIn = root.Options.OfType<HelpOption>().Single();
         builtIn.Action = new HelpWithExamples((HelpAction)builtIn.Action!, Examples, world.Program);

@@ -1,13 +1,13 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.RegularExpressions;
 using Premortem.Profiles.Pprof;
 
 namespace Premortem.Profiles;
 
 /// <summary>
-/// Adds a profile's samples up by function. The rules are pprof's, at its granularity "functions": functions of one name are one
-/// node, frames without a function are one node for each binary, and names alone decide ties.
+/// Adds a profile's samples up by function, or by what else is to be a row. The rules are pprof's; at its granularity "functions",
+/// functions of one name are one node, frames without a function are one node for each binary, and names alone decide ties.
 /// </summary>
 internal sealed class TopBuilder
 {
@@ -16,67 +16,104 @@ internal sealed class TopBuilder
     private readonly PprofProfile _profile;
     private readonly TopOptions _options;
     private readonly int _sampleIndex;
+    private readonly StackView _view;
     private readonly LocationEntry[] _locations;
-    private readonly FramePruning.Fate[]? _fates;
     private readonly int[] _functionNodes;
+
+    // Of finer and coarser rows than functions: the node of each line.
+    private readonly int[]? _lineNodes;
     private readonly int[] _mappingNodes;
     private readonly Dictionary<NodeName, int> _named;
-    private readonly Dictionary<(string File, long StartLine), int> _unnamed = [];
+    private readonly Dictionary<Place, int> _places = [];
     private readonly List<Node> _nodes = [];
 
     internal TopBuilder(PprofProfile profile, TopOptions options)
     {
         (_profile, _options) = (profile, options);
         _sampleIndex = profile.SampleIndex(options.SampleIndex);
-        _locations = profile.Locations;
-        if (FramePruning.Of(profile) is { } pruning)
-        {
-            _locations = [.. _locations];
-            _fates = pruning.Apply(profile, _locations);
-        }
+        _view = new StackView(profile, options.Filters, options.NoInlines);
+        _locations = _view.Locations;
         _functionNodes = new int[profile.Functions.Length];
         Array.Fill(_functionNodes, NotYet);
         // The first is for frames without a mapping.
         _mappingNodes = new int[profile.Mappings.Count + 1];
         Array.Fill(_mappingNodes, NotYet);
         _named = new Dictionary<NodeName, int>(new NodeNameComparer(profile));
+        if (options.Granularity == Granularity.Functions)
+            return;
+        _lineNodes = new int[_view.Lines.Length];
+        Array.Fill(_lineNodes, NotYet);
     }
 
     internal TopTable Build()
     {
-        var total = AddUp();
+        var sums = AddUp();
+        MarkInlined(sums);
+        return new TopTable(_profile, _options, _sampleIndex, sums.Total, Rows(sums), sums.Trimming, OutputUnit(sums));
+    }
+
+    internal TreeTable BuildTree(Regex? peek)
+    {
+        var sums = AddUp();
+        var calls = Calls(sums, every: true);
+        var unit = OutputUnit(sums);
+        var top = new TopTable(_profile, _options, _sampleIndex, sums.Total, Rows(sums), sums.Trimming, unit);
+        var (callers, callees) = (new List<TreeCall>[_nodes.Count], new List<TreeCall>[_nodes.Count]);
+        foreach (var (key, call) in calls)
+        {
+            // A function whose samples cancel out has no row, but those that have may call it.
+            if (Nodes[key.Callee].IsRow)
+                (callers[key.Callee] ??= []).Add(new TreeCall(NameOf(key.Caller), call.Weight, call.IsInlined));
+            if (Nodes[key.Caller].IsRow)
+                (callees[key.Caller] ??= []).Add(new TreeCall(NameOf(key.Callee), call.Weight, call.IsInlined));
+        }
+        var rows = new List<TreeRow>(sums.Kept.Count);
+        for (var i = 0; i < sums.Kept.Count; i++)
+            if (peek is null || peek.IsMatch(top.Rows[i].Name))
+                rows.Add(new TreeRow(top.Rows[i], InOrder(callers[sums.Kept[i]]), InOrder(callees[sums.Kept[i]])));
+        return new TreeTable(top, rows);
+
+        static List<TreeCall> InOrder(List<TreeCall>? calls)
+        {
+            calls?.Sort((left, right) =>
+                Abs(right.Weight).CompareTo(Abs(left.Weight)) is not 0 and var order ? order : CompareTexts(left.Name, right.Name));
+            return calls ?? [];
+        }
+    }
+
+    private Sums AddUp()
+    {
+        var total = AddUpSamples();
         var flat = 0L;
-        foreach (ref var node in Nodes)
-            flat = unchecked(flat + node.Flat);
         var all = new List<int>();
         for (var i = 0; i < _nodes.Count; i++)
-            if (_nodes[i].Flat != 0 || _nodes[i].Cum != 0)
-                all.Add(i);
+        {
+            ref var node = ref Nodes[i];
+            if ((node.Flat == 0 && node.Cum == 0) || (_options.DropNegative && (node.Flat < 0 || (node.Flat == 0 && node.Cum < 0))))
+                continue;
+            all.Add(i);
+            flat = unchecked(flat + node.Flat);
+        }
         var cutoff = Abs((long)(flat * _options.NodeFraction));
         var kept = all.FindAll(node => Abs(_nodes[node].Cum) >= cutoff);
         var trimming = new Trimming(all.Count - kept.Count, Abs((long)(total * _options.NodeFraction)), kept.Count);
         kept.Sort(_options.Cumulative ? CompareByCum : CompareByFlat);
         if (_options.NodeCount > 0 && _options.NodeCount < kept.Count)
             kept.RemoveRange(_options.NodeCount, kept.Count - _options.NodeCount);
+        foreach (var node in kept)
+            Nodes[node].IsRow = true;
         // Functions whose samples cancel out are not shown, but as long as nothing has to be left out they stand between the others.
         foreach (var node in kept.Count == all.Count ? Enumerable.Range(0, _nodes.Count) : kept)
             Nodes[node].IsKept = true;
-        MarkInlined(kept, Abs((long)(flat * _options.EdgeFraction)));
-        return new TopTable(_profile, _sampleIndex, total, Rows(kept, total), trimming, OutputUnit(kept, total));
+        return new Sums(total, kept, trimming, Abs((long)(flat * _options.EdgeFraction)));
     }
-
-    /// <summary>The file of a mapping, empty where it is not one: a URL is where the profile came from.</summary>
-    internal static string FileOf(ProfileMapping mapping) =>
-        mapping.BuildId.Length == 0 && Uri.CheckSchemeName(mapping.File.Split(':', 2)[0]) && mapping.File.Contains(':', StringComparison.Ordinal)
-            ? ""
-            : mapping.File;
 
     private Span<Node> Nodes => CollectionsMarshal.AsSpan(_nodes);
 
     // Unlike Math.Abs it takes the one number that has no opposite.
     private static long Abs(long value) => value < 0 ? unchecked(-value) : value;
 
-    private long AddUp()
+    private long AddUpSamples()
     {
         var (total, difference) = (0L, 0L);
         var samples = _profile.Samples();
@@ -85,12 +122,14 @@ internal sealed class TopBuilder
             var value = samples.Values[_sampleIndex];
             if (value == 0)
                 continue;
+            var stack = _view.Of(samples);
+            if (stack.IsEmpty && _options.RelativePercentages)
+                continue;
             total = unchecked(total + Abs(value));
             // pprof -diff_base marks what it subtracted; shares are then of that.
             if (samples.HasLabel("pprof::base"u8, "true"u8))
                 difference = unchecked(difference + Abs(value));
             var leaf = NotYet;
-            var stack = Stack(samples);
             for (var i = stack.Length - 1; i >= 0; i--)
             {
                 ref var location = ref _locations[stack[i]];
@@ -110,14 +149,23 @@ internal sealed class TopBuilder
         return difference > 0 ? difference : total;
     }
 
-    /// <summary>
-    /// A row is marked where calls into it were inlined. Only calls between rows that are shown count, over what is not shown
-    /// between them, and within one sample the first call counts for all.
-    /// </summary>
-    private void MarkInlined(List<int> kept, long cutoff)
+    /// <summary>A row is marked where calls into it were inlined.</summary>
+    private void MarkInlined(Sums sums)
     {
-        if (!kept.Exists(node => _nodes[node].MayBeInlined))
+        if (!sums.Kept.Exists(node => _nodes[node].MayBeInlined))
             return;
+        foreach (var (key, call) in Calls(sums, every: false))
+            if (call.IsInlined)
+                Nodes[key.Callee].HasInlinedCall = true;
+            else
+                Nodes[key.Callee].HasRealCall = true;
+    }
+
+    /// <summary>
+    /// The calls between rows that are shown, over what is not shown between them. Within one sample the first call counts for all.
+    /// </summary>
+    private Dictionary<CallKey, Call> Calls(Sums sums, bool every)
+    {
         var calls = new Dictionary<CallKey, Call>();
         var samples = _profile.Samples();
         while (samples.Next())
@@ -126,7 +174,7 @@ internal sealed class TopBuilder
             if (value == 0)
                 continue;
             var caller = NotYet;
-            var stack = Stack(samples);
+            var stack = _view.Of(samples);
             for (var i = stack.Length - 1; i >= 0; i--)
             {
                 ref var location = ref _locations[stack[i]];
@@ -137,8 +185,8 @@ internal sealed class TopBuilder
                     ref var node = ref Nodes[callee];
                     if (!node.IsKept)
                         continue;
-                    // Of nodes that are inlined nowhere, calls need not be known.
-                    if (caller != NotYet && caller != callee && node.MayBeInlined)
+                    // For the mark alone, calls of nodes that are inlined nowhere need not be known.
+                    if (caller != NotYet && caller != callee && (every || node.MayBeInlined))
                     {
                         ref var call = ref CollectionsMarshal.GetValueRefOrAddDefault(calls, new CallKey(caller, callee), out var isOld);
                         if (!isOld)
@@ -154,22 +202,18 @@ internal sealed class TopBuilder
                 }
             }
         }
+        // Only of rows: a small call into what has none stays.
         foreach (var (key, call) in calls)
-        {
-            if (Abs(call.Weight) < cutoff)
-                continue;
-            if (call.IsInlined)
-                Nodes[key.Callee].HasInlinedCall = true;
-            else
-                Nodes[key.Callee].HasRealCall = true;
-        }
+            if (Nodes[key.Callee].IsRow && Abs(call.Weight) < sums.CallCutoff)
+                calls.Remove(key);
+        return calls;
     }
-
-    private ReadOnlySpan<int> Stack(SampleCursor samples) => _fates is null ? samples.Locations : FramePruning.Cut(samples.Locations, _fates);
 
     private int NodeOf(in LocationEntry location, int line)
     {
-        var function = location.LineCount == 0 ? -1 : _profile.Lines[location.FirstLine + line].Function;
+        if (_lineNodes is not null)
+            return PlaceNodeOf(location, line);
+        var function = location.LineCount == 0 ? -1 : _view.Lines[location.FirstLine + line].Function;
         if (function >= 0 && _functionNodes[function] is var named and >= 0)
         {
             if (line != location.LineCount - 1)
@@ -180,12 +224,30 @@ internal sealed class TopBuilder
         if (function >= 0 && _profile.Utf8At(_profile.Functions[function].Name).Length > 0)
             node = _functionNodes[function] = NamedNode(_profile.Functions[function].Name);
         else if (function >= 0)
-            node = UnnamedNode(location.Mapping, _profile.Functions[function].StartLine);
+            node = PlaceNode(location, line);
         else if (_mappingNodes[location.Mapping + 1] is var known and >= 0)
             node = known;
         else
-            node = _mappingNodes[location.Mapping + 1] = UnnamedNode(location.Mapping, startLine: 0);
+            node = _mappingNodes[location.Mapping + 1] = PlaceNode(location, line);
         if (location.LineCount > 0 && line != location.LineCount - 1)
+            Nodes[node].MayBeInlined = true;
+        return node;
+    }
+
+    private int PlaceNodeOf(in LocationEntry location, int line)
+    {
+        if (location.LineCount == 0)
+        {
+            // Without an address, all of a binary's are one.
+            if (_options.Granularity == Granularity.Addresses)
+                return PlaceNode(location, line);
+            ref var known = ref _mappingNodes[location.Mapping + 1];
+            return known >= 0 ? known : known = PlaceNode(location, line);
+        }
+        ref var node = ref _lineNodes![location.FirstLine + line];
+        if (node == NotYet)
+            node = PlaceNode(location, line);
+        if (line != location.LineCount - 1)
             Nodes[node].MayBeInlined = true;
         return node;
     }
@@ -198,12 +260,12 @@ internal sealed class TopBuilder
         return node;
     }
 
-    private int UnnamedNode(int mapping, long startLine)
+    private int PlaceNode(in LocationEntry location, int line)
     {
-        var file = mapping < 0 ? "" : FileOf(_profile.Mappings[mapping]);
-        ref var node = ref CollectionsMarshal.GetValueRefOrAddDefault(_unnamed, (file, startLine), out var isOld);
+        var place = Place.Of(_profile, _view, location, line, _options.Granularity, _options.TrimPath);
+        ref var node = ref CollectionsMarshal.GetValueRefOrAddDefault(_places, place, out var isOld);
         if (!isOld)
-            node = AddNode(new Node { Unnamed = (file, startLine), PrintableName = file.Length == 0 ? "<unknown>" : $"[{TopTable.BaseName(file)}]" });
+            node = AddNode(new Node { Place = place, PrintableName = place.Printable() });
         return node;
     }
 
@@ -244,16 +306,19 @@ internal sealed class TopBuilder
     {
         return string.CompareOrdinal(Identity(left), Identity(right));
 
-        string Identity(in Node node) => node.PrintableName is null
-            ? _profile.StringAt(node.Name)
-            : string.Create(CultureInfo.InvariantCulture, $"  0  {node.Unnamed.StartLine} 0 {node.Unnamed.File}");
+        string Identity(in Node node) => node.Place?.Identity() ?? _profile.StringAt(node.Name);
     }
 
-    private ReadOnlySpan<byte> Utf8(in Node node) =>
-        node.PrintableName is null ? _profile.Utf8At(node.Name) : Encoding.UTF8.GetBytes(node.PrintableName);
+    private static int CompareTexts(string left, string right) => Encoding.UTF8.GetBytes(left).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(right));
 
-    private List<TopRow> Rows(List<int> kept, long total)
+    private string NameOf(int node) => Nodes[node].PrintableName ??= _profile.StringAt(Nodes[node].Name);
+
+    private ReadOnlySpan<byte> Utf8(in Node node) =>
+        node.Place is null ? _profile.Utf8At(node.Name) : Encoding.UTF8.GetBytes(node.PrintableName!);
+
+    private List<TopRow> Rows(Sums sums)
     {
+        var (kept, total) = (sums.Kept, sums.Total);
         var rows = new List<TopRow>(kept.Count);
         var sum = 0L;
         foreach (var index in kept)
@@ -275,8 +340,11 @@ internal sealed class TopBuilder
     }
 
     /// <summary>One unit for the whole table: that of the smallest value, or a larger one where the largest value has one.</summary>
-    private string OutputUnit(List<int> kept, long total)
+    private string OutputUnit(Sums sums)
     {
+        var (kept, total) = (sums.Kept, sums.Total);
+        if (!_options.FindsUnit)
+            return _options.UnitOrAuto;
         var unit = _profile.SampleTypes[_sampleIndex].Unit;
         // With no row at all, every value finds its own.
         if (kept.Count == 0)
@@ -300,15 +368,23 @@ internal sealed class TopBuilder
         return output.Length > 0 ? output : unit;
     }
 
+    /// <param name="Total">What shares are of.</param>
+    /// <param name="Kept">The nodes that are shown, in their order.</param>
+    /// <param name="CallCutoff">Calls below it are not told.</param>
+    private sealed record Sums(long Total, List<int> Kept, Trimming Trimming, long CallCutoff);
+
     private struct Node
     {
-        /// <summary>The name's number in the string table, where <see cref="PrintableName"/> is null.</summary>
+        /// <summary>The name's number in the string table, where <see cref="Place"/> is null.</summary>
         internal int Name;
+        internal Place? Place;
         internal string? PrintableName;
-        internal (string File, long StartLine) Unnamed;
         internal long Flat;
         internal long Cum;
         internal int LastSample;
+        internal bool IsRow;
+
+        /// <summary>Whether calls from and to it are told.</summary>
         internal bool IsKept;
         internal bool MayBeInlined;
         internal bool HasInlinedCall;

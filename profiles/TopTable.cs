@@ -9,11 +9,11 @@ public sealed class TopTable
 {
     private readonly string _outputUnit;
 
-    internal TopTable(PprofProfile profile, int sampleIndex, long total, List<TopRow> rows, Trimming trimming, string outputUnit)
+    internal TopTable(PprofProfile profile, TopOptions options, int sampleIndex, long total, List<TopRow> rows, Trimming trimming, string outputUnit)
     {
         SampleType = profile.SampleTypes[sampleIndex];
         (Total, Rows, Trimmed, _outputUnit) = (total, rows, trimming, outputUnit);
-        Header = MakeHeader(profile);
+        Header = [.. ReportHeader.Of(profile, SampleType, total, Format), .. ReportHeader.Filters(options.Filters), .. Shown()];
     }
 
     public SampleType SampleType { get; }
@@ -31,7 +31,7 @@ public sealed class TopTable
 
     /// <exception cref="ArgumentException">The profile does not have the sample type asked for, or measures something else than the base.</exception>
     public static TopTable Of(PprofProfile profile, TopOptions? options = null) =>
-        new TopBuilder(options?.Base is { } subtracted ? ProfileDifference.Of(profile, subtracted, options.SharesOfBase) : profile, options ?? new TopOptions()).Build();
+        new TopBuilder((options ?? new TopOptions()).Apply(profile), options ?? new TopOptions()).Build();
 
     /// <summary>A value with the unit that this table is shown in: <c>217.60MB</c>.</summary>
     public string Format(long value) => Units.Format(value, SampleType.Unit, _outputUnit);
@@ -70,10 +70,10 @@ public sealed class TopTable
         return trimmed.Length == 0 ? "/" : trimmed[(trimmed.LastIndexOf('/') + 1)..];
     }
 
-    private static void PadLeft(TextWriter writer, string text)
+    internal static void PadLeft(TextWriter writer, string text, int width = 10)
     {
         // Units may be anything; what is counted is characters, not halves of them.
-        for (var i = text.EnumerateRunes().Count(); i < 10; i++)
+        for (var i = text.EnumerateRunes().Count(); i < width; i++)
             writer.Write(' ');
         writer.Write(text);
     }
@@ -89,30 +89,9 @@ public sealed class TopTable
         return printable.ToString();
     }
 
-    private List<string> MakeHeader(PprofProfile profile)
+    private List<string> Shown()
     {
         var lines = new List<string>();
-        if (profile.Mappings is [var main, ..])
-        {
-            var file = TopBuilder.FileOf(main);
-            if (file.Length > 0)
-                lines.Add("File: " + BaseName(file));
-            if (main.BuildId.Length > 0)
-                lines.Add("Build ID: " + main.BuildId);
-        }
-        lines.AddRange(profile.Comments.Where(comment => !comment.StartsWith('#')));
-        if (SampleType.Type.Length > 0)
-            lines.Add("Type: " + SampleType.Type);
-        if (profile.DocUrl.Length > 0)
-            lines.Add("Doc: " + profile.DocUrl);
-        if (profile.Time is { } time)
-            lines.Add(string.Create(CultureInfo.InvariantCulture, $"Time: {time:yyyy-MM-dd HH:mm:ss} UTC"));
-        if (profile.DurationNanos != 0)
-        {
-            var (nanoseconds, unit) = Units.Scale(Total, SampleType.Unit, "nanoseconds");
-            var share = unit == "ns" && nanoseconds != 0 ? $"({Units.Percentage((long)nanoseconds, profile.DurationNanos)})" : "";
-            lines.Add($"Duration: {Units.Format(profile.DurationNanos, "nanoseconds", Units.Auto)}, Total samples = {Format(Total)} {share}");
-        }
         var shown = Rows is [.., var last] ? last.Sum : 0;
         lines.Add($"Showing nodes accounting for {Format(shown)}, {Percentage(shown)} of {Format(Total)} total");
         if (Total == 0)

@@ -86,6 +86,16 @@ internal static class Units
         return value.ToString("F2", CultureInfo.InvariantCulture);
     }
 
+    /// <summary>What C calls <c>%.1f</c>.</summary>
+    internal static string OneDecimal(double value)
+    {
+        var quarters = value * 4;
+        // Of all numbers with a finite binary form, only odd quarters end in a 5 behind the first decimal.
+        if (Math.Abs(quarters) < 1L << 50 && quarters == Math.Floor(quarters) && (long)quarters % 2 != 0)
+            return Math.Round((decimal)value, 1, MidpointRounding.ToEven).ToString("F1", CultureInfo.InvariantCulture);
+        return value.ToString("F1", CultureInfo.InvariantCulture);
+    }
+
     /// <summary>What C calls <c>%.2g</c>, for values from 0 up to 1.</summary>
     internal static string TwoDigits(double value)
     {

@@ -140,6 +140,13 @@ public sealed class PprofProfile
 
     internal SampleCursor Samples() => new(this);
 
+    /// <summary>Writes it as <c>.pb.gz</c> files are.</summary>
+    public void Write(Stream stream)
+    {
+        using var gzip = new System.IO.Compression.GZipStream(stream, System.IO.Compression.CompressionLevel.Optimal, leaveOpen: true);
+        gzip.Write(Data);
+    }
+
     internal ReadOnlySpan<byte> Utf8At(int index) => _data.AsSpan(_strings[index].Start, _strings[index].Length);
 
     internal string StringAt(int index) => Encoding.UTF8.GetString(Utf8At(index));
@@ -233,7 +240,7 @@ public sealed class PprofProfile
         var names = new Dictionary<int, string>();
         for (var i = 0; i < mappings.Length; i++)
         {
-            var (id, start, limit, offset, file, buildId, hasFunctions) = (0UL, 0UL, 0UL, 0UL, 0, 0, false);
+            var (id, start, limit, offset, file, buildId, flags) = (0UL, 0UL, 0UL, 0UL, 0, 0, 0);
             var message = MessageAt(places[i]);
             while (message.Next())
                 switch (message.Field)
@@ -244,10 +251,15 @@ public sealed class PprofProfile
                     case 4: offset = message.NumberOf("a mapping's offset"); break;
                     case 5: file = StringIndex(message, "a mapping's file"); break;
                     case 6: buildId = StringIndex(message, "a mapping's build id"); break;
-                    case 7: hasFunctions = message.NumberOf("a mapping's flag") != 0; break;
+                    case >= 7 and <= 10: flags |= message.NumberOf("a mapping's flag") != 0 ? 1 << message.Field : 0; break;
                 }
             ids.Add(id, i, places[i]);
-            mappings[i] = new ProfileMapping(start, limit, offset, Name(file), Name(buildId), hasFunctions);
+            mappings[i] = new ProfileMapping(start, limit, offset, Name(file), Name(buildId), (flags & (1 << 7)) != 0)
+            {
+                HasFileNames = (flags & (1 << 8)) != 0,
+                HasLineNumbers = (flags & (1 << 9)) != 0,
+                HasInlineFrames = (flags & (1 << 10)) != 0,
+            };
         }
         return (mappings, ids);
 

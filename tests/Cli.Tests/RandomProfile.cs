@@ -7,6 +7,45 @@ internal static class RandomProfile
 {
     private static readonly string[] UnitsToTry = ["bytes", "count", "nanoseconds", "milliseconds", "kilobytes", "widgets", "", "Seconds", "nanogcu", "us"];
 
+    private static readonly string[] Files = ["a.go", "b.go"];
+
+    // Paths that are the same but for their spelling, and none.
+    private static readonly string[] Paths = ["/src/a.go", "/src/./b.go", "/src/x/../b.go", "/proc/self/cwd/c.go", "", "d.go", "/", "../e.go"];
+
+    private static readonly string[] LabelUnits = ["", "bytes", "kb", "milliseconds", "widgets"];
+
+    /// <summary>A profile that the filters, granularities and labels have something to do with.</summary>
+    internal static byte[] MakeRich(int seed, int? values = null)
+    {
+        var random = new Random(seed);
+        var other = new Random(values ?? seed);
+        var encoder = new PprofEncoder().SampleType("count", "count").SampleType("size", UnitsToTry[random.Next(UnitsToTry.Length)]);
+        ulong[] mappings = [0, encoder.Mapping("/usr/bin/app", "build"), encoder.Mapping("/lib/x.so"), encoder.Mapping("")];
+        var functions = new ulong[random.Next(2, 20)];
+        for (var i = 0; i < functions.Length; i++)
+            functions[i] = encoder.Function(Name(random), Paths[random.Next(Paths.Length)], random.Next(3));
+        var locations = new ulong[random.Next(3, 40)];
+        for (var i = 0; i < locations.Length; i++)
+            locations[i] = encoder.LocationOf(mappings[random.Next(mappings.Length)], random.Next(4) == 0 ? 0 : random.Next(1, 9) * 4096,
+                [.. Some(random, functions, 3).Select(function => (function, (long)random.Next(0, 4)))]);
+        var negative = random.Next(4) == 0;
+        for (var i = random.Next(1, 120); i > 0; i--)
+        {
+            ulong[] stack = [.. Some(random, locations, 10)];
+            var size = (long)(Math.Pow(other.NextDouble(), 5) * 1e9) * (negative && other.Next(3) == 0 ? -1 : 1);
+            (string, string)[] texts = random.Next(2) == 0 ? [] : [("user", $"u{random.Next(4)}"), .. Label(random)];
+            (string, long, string)[] numbers = random.Next(2) == 0 ? [] :
+                [("bytes", random.Next(3) * 512, LabelUnits[random.Next(2)]), ("request", random.Next(5) * 1024, ""), ("weight", random.Next(1, 5), LabelUnits[random.Next(LabelUnits.Length)])];
+            // No two samples are equal: see below.
+            encoder.LabeledSample(stack, [other.Next(1, 9), size], [("sample", $"{i}"), .. texts], numbers);
+        }
+        if (random.Next(4) == 0)
+            encoder.TextField(7, "f1|f2.*").TextField(8, "f1|g2");
+        if (random.Next(2) == 0)
+            encoder.NumberField(10, (long)(random.NextDouble() * 1e12));
+        return encoder.ToArray();
+    }
+
     /// <param name="seed">What it is made of.</param>
     /// <param name="values">Null: alone. Else one of a family that can be compared: the same functions and stacks, other values, some samples missing.</param>
     internal static byte[] Make(int seed, int? values = null)
@@ -21,7 +60,7 @@ internal static class RandomProfile
             [0, encoder.Mapping("/usr/bin/app", "build"), encoder.Mapping("/lib/x.so"), encoder.Mapping("/opt/x.so"), encoder.Mapping(""), encoder.Mapping("http://host/p")];
         var functions = new ulong[random.Next(1, 30)];
         for (var i = 0; i < functions.Length; i++)
-            functions[i] = encoder.Function(Name(random), random.Next(2) == 0 ? "a.go" : "b.go", random.Next(3));
+            functions[i] = encoder.Function(Name(random), Files[random.Next(2)], random.Next(3));
         var locations = new ulong[random.Next(1, 60)];
         for (var i = 0; i < locations.Length; i++)
             locations[i] = encoder.LocationIn(mappings[random.Next(mappings.Length)], [.. Some(random, functions, 3)]);

@@ -56,6 +56,18 @@ public sealed class PprofEncoder
         return _lastLocation;
     }
 
+    /// <summary>A location of functions with lines, the innermost inlined one first.</summary>
+    public ulong LocationOf(ulong mapping, long address, params (ulong Function, long Line)[] lines)
+    {
+        Message(
+            4,
+            [
+                .. Number(1, (long)++_lastLocation), .. Number(2, (long)mapping), .. Number(3, address),
+                .. lines.SelectMany(line => Field(4, [.. Number(1, (long)line.Function), .. Number(2, line.Line)])),
+            ]);
+        return _lastLocation;
+    }
+
     /// <summary>One location of one function.</summary>
     public ulong At(string function) => Location(Function(function));
 
@@ -70,6 +82,16 @@ public sealed class PprofEncoder
                 .. stack.Length > 2 ? Field(1, [.. stack.SelectMany(Varint)]) : stack.SelectMany(id => Number(1, (long)id)),
                 .. values.Length > 2 ? Field(2, [.. values.SelectMany(value => Varint((ulong)value))]) : values.SelectMany(value => Number(2, value)),
                 .. labels.SelectMany(label => Field(3, [.. Number(1, Text(label.Key)), .. Number(2, Text(label.Text))])),
+            ]);
+
+    public PprofEncoder LabeledSample(ulong[] stack, long[] values, (string Key, string Text)[] texts, (string Key, long Number, string Unit)[] numbers) =>
+        Message(
+            2,
+            [
+                .. stack.SelectMany(id => Number(1, (long)id)),
+                .. values.SelectMany(value => Number(2, value)),
+                .. texts.SelectMany(label => Field(3, [.. Number(1, Text(label.Key)), .. Number(2, Text(label.Text))])),
+                .. numbers.SelectMany(label => Field(3, [.. Number(1, Text(label.Key)), .. Number(3, label.Number), .. Number(4, Text(label.Unit))])),
             ]);
 
     public PprofEncoder NumberLabel(ulong[] stack, long[] values, string key, long number, string unit) =>

@@ -3,13 +3,17 @@ using System.Runtime.InteropServices;
 namespace Premortem.Profiles.Pprof;
 
 /// <summary>
-/// One profile less another, as a profile of its own. The rules are those by which pprof merges: functions, mappings and locations
+/// Several profiles as one, each added or subtracted. The rules are those by which pprof merges: functions, mappings and locations
 /// are the same where all that is known of them is, wherever the binary was loaded; samples are one where their stacks and labels are.
 /// </summary>
-internal sealed class ProfileDifference
+public sealed class ProfileMerge
 {
-    private readonly bool _markBase;
     private readonly PprofProfile[] _sources;
+
+    // What the values of the last source are multiplied by: −1 of a base.
+    private readonly bool _isDifference;
+    private readonly bool _markBase;
+    private readonly double[]? _scales;
     private readonly Dictionary<Text, int> _strings;
     private readonly List<Text> _stringTable = [];
     private readonly Dictionary<(int Name, int SystemName, int FileName, long StartLine), int> _functions = [];
@@ -20,31 +24,78 @@ internal sealed class ProfileDifference
     // Keys of locations and samples, one after the other: what is compared is the runs within.
     private readonly List<long> _keys = [];
     private readonly List<long> _values = [];
-    private readonly List<(Run Stack, bool IsBase)> _sampleStacks = [];
+    private readonly List<Run> _sampleKeys = [];
     private readonly ProtoWriter _output = new();
     private readonly ProtoWriter _part = new();
     private readonly ProtoWriter _inner = new();
 
-    private ProfileDifference(PprofProfile profile, PprofProfile @base, bool markBase)
+    private ProfileMerge(PprofProfile[] sources, bool isDifference, bool markBase, double[]? scales)
     {
-        (_sources, _markBase) = ([profile, @base], markBase);
+        (_sources, _isDifference, _markBase, _scales) = (sources, isDifference, markBase, scales);
         _strings = new Dictionary<Text, int>(new TextComparer(_sources));
         _locations = new Dictionary<Run, int>(new RunComparer(_keys));
         _samples = new Dictionary<Run, int>(new RunComparer(_keys));
     }
 
+    /// <summary>The sum of profiles.</summary>
+    /// <exception cref="ArgumentException">They do not measure the same, or there are none.</exception>
+    public static PprofProfile Of(IReadOnlyList<PprofProfile> profiles)
+    {
+        ArgumentNullException.ThrowIfNull(profiles);
+        if (profiles.Count == 0)
+            throw new ArgumentException("there is no profile to merge");
+        foreach (var other in profiles.Skip(1))
+        {
+            CheckSame(profiles[0], other, "another profile", "merged");
+            if (profiles[0].PeriodType is { } period && other.PeriodType is { } otherPeriod && period != otherPeriod)
+                throw new ArgumentException($"the period of one profile is in {otherPeriod.Type}, of another in {period.Type}: they cannot be merged");
+        }
+        return new ProfileMerge([.. profiles], isDifference: false, markBase: false, scales: null).Make();
+    }
+
+    /// <summary>One profile less another.</summary>
+    /// <param name="profile">What is left of this is told.</param>
+    /// <param name="subtracted">What is subtracted.</param>
     /// <param name="markBase">
     /// Whether what is subtracted is kept apart, with the label <c>pprof::base</c>: shares are then of the base's total, as with pprof's
     /// <c>-diff_base</c>; without it, of what is left, as with its <c>-base</c>.
     /// </param>
+    /// <param name="normalize">Whether the profile is first scaled to the base's totals.</param>
     /// <exception cref="ArgumentException">The two do not measure the same.</exception>
-    internal static PprofProfile Of(PprofProfile profile, PprofProfile @base, bool markBase)
+    public static PprofProfile Difference(PprofProfile profile, PprofProfile subtracted, bool markBase, bool normalize = false)
     {
-        if (!profile.SampleTypes.SequenceEqual(@base.SampleTypes))
-            throw new ArgumentException($"the base measures {Names(@base)}, the profile {Names(profile)}: they cannot be compared");
-        return new ProfileDifference(profile, @base, markBase).Make();
+        ArgumentNullException.ThrowIfNull(profile);
+        ArgumentNullException.ThrowIfNull(subtracted);
+        CheckSame(profile, subtracted, "the base", "compared");
+        var scales = normalize ? Scales(profile, subtracted) : null;
+        // Rounded is what one stack holds, not each of its samples.
+        return new ProfileMerge([scales is null ? profile : Of([profile]), subtracted], isDifference: true, markBase, scales).Make();
+    }
+
+    private static void CheckSame(PprofProfile profile, PprofProfile other, string name, string done)
+    {
+        if (!profile.SampleTypes.SequenceEqual(other.SampleTypes))
+            throw new ArgumentException($"{name} measures {Names(other)}, the profile {Names(profile)}: they cannot be {done}");
 
         static string Names(PprofProfile profile) => string.Join(", ", profile.SampleTypes.Select(type => $"{type.Type} in {type.Unit}"));
+    }
+
+    /// <summary>What each sample type has to be multiplied by to have the other's total; null: nothing.</summary>
+    private static double[]? Scales(PprofProfile profile, PprofProfile other)
+    {
+        var (totals, wanted) = (Totals(profile), Totals(other));
+        double[] scales = [.. totals.Zip(wanted, (total, want) => total == 0 ? 0 : (double)want / total)];
+        return Array.TrueForAll(scales, scale => scale == 1) ? null : scales;
+
+        static long[] Totals(PprofProfile profile)
+        {
+            var totals = new long[profile.SampleTypes.Count];
+            var samples = profile.Samples();
+            while (samples.Next())
+                for (var i = 0; i < totals.Length; i++)
+                    totals[i] = unchecked(totals[i] + samples.Values[i]);
+            return totals;
+        }
     }
 
     private PprofProfile Make()
@@ -76,10 +127,13 @@ internal sealed class ProfileDifference
             _ = MappingOf(profile.Mappings[0]);
         var (functions, locations) = (new int[profile.Functions.Length], new int[profile.Locations.Length]);
         var types = profile.SampleTypes.Count;
+        var values = new long[types];
+        var isBase = _isDifference && source > 0;
         var samples = profile.Samples();
         while (samples.Next())
         {
-            if (!samples.Values.ContainsAnyExcept(0))
+            samples.Values.CopyTo(values);
+            if (!samples.Values.ContainsAnyExcept(0) || (_scales is not null && source == 0 && !Scale(values)))
                 continue;
             // Before the sample's own key is begun: new locations lay theirs down.
             foreach (var location in samples.Locations)
@@ -90,8 +144,7 @@ internal sealed class ProfileDifference
             foreach (var location in samples.Locations)
                 _keys.Add(locations[location]);
             var labels = samples.Labels();
-            var isBase = source > 0 && _markBase;
-            AddLabels(labels, isBase);
+            AddLabels(labels, isBase && _markBase);
             ref var index = ref CollectionsMarshal.GetValueRefOrAddDefault(_samples, new Run(start, _keys.Count - start), out var isKnown);
             if (isKnown)
             {
@@ -99,15 +152,29 @@ internal sealed class ProfileDifference
             }
             else
             {
-                index = _sampleStacks.Count;
-                _sampleStacks.Add((new Run(start + 1, samples.Locations.Length), isBase || labels.Exists(label => label is { Key: BaseLabel, Text: "true" })));
+                index = _sampleKeys.Count;
+                _sampleKeys.Add(new Run(start, _keys.Count - start));
                 CollectionsMarshal.SetCount(_values, _values.Count + types);
                 CollectionsMarshal.AsSpan(_values)[^types..].Clear();
             }
             var sums = CollectionsMarshal.AsSpan(_values).Slice(index * types, types);
             for (var i = 0; i < types; i++)
-                sums[i] = unchecked(source == 0 ? sums[i] + samples.Values[i] : sums[i] - samples.Values[i]);
+                sums[i] = unchecked(isBase ? sums[i] - values[i] : sums[i] + values[i]);
         }
+    }
+
+    /// <summary>Whether something is left of a sample, by pprof's rule: values that are not scaled do not count.</summary>
+    private bool Scale(long[] values)
+    {
+        var isLeft = false;
+        for (var i = 0; i < values.Length; i++)
+        {
+            if (_scales![i] == 1)
+                continue;
+            values[i] = (long)Math.Round(values[i] * _scales[i], MidpointRounding.AwayFromZero);
+            isLeft |= values[i] != 0;
+        }
+        return isLeft;
     }
 
     private const string BaseLabel = "pprof::base";
@@ -202,6 +269,9 @@ internal sealed class ProfileDifference
             _part.Number(5, StringOf(TextOf(mapping.File)));
             _part.Number(6, StringOf(TextOf(mapping.BuildId)));
             _part.Number(7, mapping.HasFunctions ? 1 : 0);
+            _part.Number(8, mapping.HasFileNames ? 1 : 0);
+            _part.Number(9, mapping.HasLineNumbers ? 1 : 0);
+            _part.Number(10, mapping.HasInlineFrames ? 1 : 0);
             _output.Message(3, _part);
         }
         return known;
@@ -210,22 +280,25 @@ internal sealed class ProfileDifference
     private void WriteSamples()
     {
         var types = _sources[0].SampleTypes.Count;
-        for (var i = 0; i < _sampleStacks.Count; i++)
+        for (var i = 0; i < _sampleKeys.Count; i++)
         {
             var values = CollectionsMarshal.AsSpan(_values).Slice(i * types, types);
             if (!values.ContainsAnyExcept(0))
                 continue;
-            var (stack, isBase) = _sampleStacks[i];
-            foreach (var location in CollectionsMarshal.AsSpan(_keys).Slice(stack.Start, stack.Length))
+            var key = CollectionsMarshal.AsSpan(_keys).Slice(_sampleKeys[i].Start, _sampleKeys[i].Length);
+            var depth = (int)key[0];
+            foreach (var location in key.Slice(1, depth))
                 _inner.Varint((ulong)location);
             _part.Message(1, _inner);
             foreach (var value in values)
                 _inner.Varint((ulong)value);
             _part.Message(2, _inner);
-            if (isBase)
+            for (var label = key[(depth + 1)..]; label.Length > 0; label = label[4..])
             {
-                _inner.Number(1, StringOf(TextOf(BaseLabel)));
-                _inner.Number(2, StringOf(TextOf("true")));
+                _inner.Number(1, label[0]);
+                _inner.Number(2, Math.Max(0, label[1]));
+                _inner.Number(3, label[2]);
+                _inner.Number(4, label[3]);
                 _part.Message(3, _inner);
             }
             _output.Message(2, _part);
@@ -234,15 +307,33 @@ internal sealed class ProfileDifference
 
     private void WriteHeader()
     {
-        var (main, other) = (_sources[0], _sources[1]);
+        var main = _sources[0];
+        var (time, duration, period) = (0L, 0L, 0L);
+        foreach (var source in _sources)
+        {
+            if (time == 0 || source.TimeNanos < time)
+                time = source.TimeNanos;
+            duration = unchecked(duration + source.DurationNanos);
+            if (period == 0 || period < source.Period)
+                period = source.Period;
+        }
         _output.Number(7, StringOf(TextOf(main.DropFrames)));
         _output.Number(8, StringOf(TextOf(main.KeepFrames)));
-        _output.Number(9, main.TimeNanos == 0 || other.TimeNanos < main.TimeNanos ? other.TimeNanos : main.TimeNanos);
-        _output.Number(10, unchecked(main.DurationNanos + other.DurationNanos));
-        foreach (var comment in main.Comments.Concat(other.Comments).Distinct())
+        _output.Number(9, time);
+        _output.Number(10, duration);
+        if (main.PeriodType is { } periodType)
+        {
+            _part.Number(1, StringOf(TextOf(periodType.Type)));
+            _part.Number(2, StringOf(TextOf(periodType.Unit)));
+            _output.Message(11, _part);
+        }
+        _output.Number(12, period);
+        foreach (var comment in _sources.SelectMany(source => source.Comments).Distinct())
             _output.Number(13, StringOf(TextOf(comment)));
-        _output.Number(14, StringOf(TextOf(main.DefaultSampleType.Length > 0 ? main.DefaultSampleType : other.DefaultSampleType)));
-        _output.Number(15, StringOf(TextOf(main.DocUrl.Length > 0 ? main.DocUrl : other.DocUrl)));
+        _output.Number(14, StringOf(TextOf(FirstOf(source => source.DefaultSampleType))));
+        _output.Number(15, StringOf(TextOf(FirstOf(source => source.DocUrl))));
+
+        string FirstOf(Func<PprofProfile, string> text) => _sources.Select(text).FirstOrDefault(found => found.Length > 0) ?? "";
     }
 
     private int StringOf(Text text)
@@ -261,7 +352,7 @@ internal sealed class ProfileDifference
     private static ReadOnlySpan<byte> Utf8(PprofProfile[] sources, Text text) =>
         text.Source < 0 ? System.Text.Encoding.UTF8.GetBytes(text.Literal!) : sources[text.Source].Utf8At(text.Index);
 
-    /// <summary>A string of one of the two tables, or one that is spelt out.</summary>
+    /// <summary>A string of one of the tables, or one that is spelt out.</summary>
     private readonly record struct Text(int Source, int Index, string? Literal = null);
 
     /// <summary>A piece of the keys.</summary>

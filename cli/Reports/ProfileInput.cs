@@ -1,0 +1,161 @@
+using System.CommandLine;
+using System.Globalization;
+using Premortem.Profiles;
+using Premortem.Profiles.Pprof;
+
+namespace Premortem.Cli.Reports;
+
+/// <summary>Where profiles come from: files, standard input, the folders of captures, and endpoints of running programs.</summary>
+internal sealed class ProfileInput
+{
+    // Of what an endpoint sends; unpacked it is bounded once more.
+    private const int MostBytes = 512 << 20;
+
+    // What a person would most likely look into, in a folder that has several.
+    private static readonly string[] Types = ["heap", "types", "allocs", "allocations", "cpu", "goroutine", "block", "mutex", "threadcreate"];
+
+    private static readonly string[] Extensions = [".pb.gz", ".pb", ".nettrace.gz", ".nettrace", ".json"];
+
+    private readonly Option<string?> _type = new("--type")
+    {
+        Description = "Of a folder: the profile to take, such as heap, cpu, goroutine or baseline-heap. Default: the heap, else the first there is.",
+        HelpName = "type",
+    };
+
+    private readonly Option<int> _seconds = new("--seconds", "-seconds")
+    {
+        Description = "Of a URL: how long to profile, or over how long to take the difference.",
+        HelpName = "n",
+    };
+
+    private readonly Option<int> _timeout = new("--timeout", "-timeout")
+    {
+        Description = "Of a URL: how many seconds to wait at most. Default: a minute more than -seconds.",
+        HelpName = "n",
+    };
+
+    internal static Argument<string> Source(string name, string description)
+    {
+        var argument = new Argument<string>(name) { Description = description };
+        argument.Validators.Add(result =>
+        {
+            // A flag that is not known would be taken for the file.
+            if (result.Tokens is [{ Value: ['-', _, ..] flag }])
+                result.AddError($"there is no flag {flag}; a file of that name is ./{flag}");
+        });
+        return argument;
+    }
+
+    internal void AddTo(Command command)
+    {
+        command.Add(_type);
+        command.Add(_seconds);
+        command.Add(_timeout);
+    }
+
+    /// <summary>The type of profile that the user asks for in a folder; null: nobody says.</summary>
+    internal string? TypeOf(ParseResult parsed) => parsed.GetValue(_type);
+
+    /// <summary>What stands there; an error says what could not be read.</summary>
+    internal async Task<ProfileContent> ReadAsync(ParseResult parsed, string source, CancellationToken ct, string? type = null)
+    {
+        try
+        {
+            if (UrlOf(source) is { } url)
+                return ProfileContent.Read(await GetAsync(url, source, parsed.GetValue(_seconds), parsed.GetValue(_timeout), ct));
+            if (source != "-" && Directory.Exists(source))
+                source = FileIn(source, type ?? parsed.GetValue(_type));
+            // No buffer of its own: the reads are large.
+            await using var input = source == "-"
+                ? Console.OpenStandardInput()
+                : new FileStream(source, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            return ProfileContent.Read(input);
+        }
+        catch (FileNotFoundException e)
+        {
+            throw Failed("there is no such file", e);
+        }
+        catch (Exception e) when (e is ProfileFormatException or IOException or UnauthorizedAccessException or HttpRequestException)
+        {
+            throw Failed(e.Message, e);
+        }
+
+        VerbException Failed(string problem, Exception e) =>
+            new($"{(source == "-" ? "standard input" : Printable.Of(source))}: {problem}", ExitCodes.Failed, e);
+    }
+
+    /// <summary>As <see cref="ReadAsync"/>, of what has stacks.</summary>
+    internal async Task<PprofProfile> ReadStacksAsync(ParseResult parsed, string source, CancellationToken ct) =>
+        await ReadAsync(parsed, source, ct) is ProfileContent.Functions functions
+            ? functions.Profile
+            : throw new VerbException($"{Printable.Of(source)}: this is a table of types, without stacks; 'premortem top' prints it");
+
+    /// <summary>The URL of an endpoint; null: it is a file's name. <c>https+insecure</c> trusts any certificate, as pprof has it.</summary>
+    private static Uri? UrlOf(string source) =>
+        Uri.TryCreate(source, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" or "https+insecure" && source.Contains("://", StringComparison.Ordinal)
+            ? url
+            : null;
+
+    private static string FileIn(string folder, string? type)
+    {
+        // A type's name is that of its files but for the case.
+#pragma warning disable CA1308
+        string[] types = type is null ? Types : [type.ToLowerInvariant()];
+#pragma warning restore CA1308
+        foreach (var name in types)
+            foreach (var extension in Extensions)
+                if (Path.Combine(folder, name + extension) is var path && File.Exists(path) && Path.GetFileName(path) == name + extension)
+                    return path;
+        var there = Directory.EnumerateFiles(folder)
+            .Select(path => Path.GetFileName(path))
+            .Where(name => Array.Exists(Extensions, extension => name.EndsWith(extension, StringComparison.Ordinal)) && name != "manifest.json")
+            .Select(name => Printable.Of(name, 100))
+            .Order(StringComparer.Ordinal)
+            .Take(20)
+            .ToList();
+        throw new IOException(
+            $"this folder has no profile{(type is null ? "" : $" of type {type}")}; {(there.Count == 0 ? "there is none at all" : "it has " + string.Join(", ", there))}");
+    }
+
+    private static async Task<Stream> GetAsync(Uri url, string source, int seconds, int timeout, CancellationToken ct)
+    {
+        if (url.AbsolutePath is "" or "/")
+            throw VerbException.Usage($"{Printable.Of(source)}: say what to fetch, such as {url.GetLeftPart(UriPartial.Authority)}/debug/pprof/heap");
+        using var handler = new SocketsHttpHandler { AutomaticDecompression = System.Net.DecompressionMethods.None };
+        if (url.Scheme == "https+insecure")
+        {
+#pragma warning disable CA5359 // It is what the user asked for by this scheme.
+            handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, _) => true;
+#pragma warning restore CA5359
+            url = new UriBuilder(url) { Scheme = "https", Port = url.Port < 0 ? 443 : url.Port }.Uri;
+        }
+        if (seconds > 0)
+            url = new UriBuilder(url) { Query = (url.Query.Length > 0 ? url.Query + "&" : "?") + string.Create(CultureInfo.InvariantCulture, $"seconds={seconds}") }.Uri;
+        using var http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        // Without -seconds, a CPU profile takes thirty.
+        var most = TimeSpan.FromSeconds(timeout > 0 ? timeout : (seconds > 0 ? seconds : 30) + 60);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(most);
+        try
+        {
+            using var response = await http.GetAsync(url, HttpCompletionOption.ResponseHeadersRead, limit.Token);
+            await using var body = await response.Content.ReadAsStreamAsync(limit.Token);
+            var content = new MemoryStream();
+            var buffer = new byte[64 << 10];
+            var allowed = response.IsSuccessStatusCode ? MostBytes : 512;
+            while (content.Length < allowed && await body.ReadAsync(buffer, limit.Token) is > 0 and var read)
+                content.Write(buffer, 0, read);
+            if (!response.IsSuccessStatusCode)
+                throw new IOException(
+                    $"the server answered {(int)response.StatusCode} {Printable.Of(response.ReasonPhrase, 80)}: {Printable.Of(System.Text.Encoding.UTF8.GetString(content.ToArray()).Trim(), 200)}");
+            if (content.Length >= allowed)
+                throw new IOException($"the server sent more than {MostBytes >> 20} MiB");
+            content.Position = 0;
+            return content;
+        }
+        catch (OperationCanceledException e) when (!ct.IsCancellationRequested)
+        {
+            throw new IOException($"no whole answer within {most.TotalSeconds:0} s; -timeout waits longer", e);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+using System.CommandLine;
+using Premortem.Profiles;
+using Premortem.Profiles.Pprof;
+
+namespace Premortem.Cli.Reports;
+
+/// <summary>The verbs that tell of stacks, each as the flag of its name does with <c>go tool pprof</c>; and <c>merge</c>.</summary>
+internal static class StackCommands
+{
+    private const string Sources = "A pprof profile, gzip or not; a capture's folder; a URL; - is standard input.";
+
+    // As pprof: more does not help the eye.
+    private const int TreeRows = 80;
+
+    internal static Command CreateTree(World world) =>
+        Create(world, new Command("tree", "Print functions among their callers and callees."), new ReportFlags(defaultNodeCount: TreeRows), (profile, options, output) =>
+            TreeTable.Of(profile, options).Write(output));
+
+    internal static Command CreateTraces(World world) =>
+        Create(world, new Command("traces", "Print every sample with its labels and stack."), new ReportFlags(rows: false), (profile, options, output) =>
+            TraceList.Write(profile, output, options));
+
+    internal static Command CreateTags(World world) =>
+        Create(world, new Command("tags", "Print what was counted under each label."), new ReportFlags(rows: false), (profile, options, output) =>
+            TagTable.Of(profile, options).Write(output));
+
+    internal static Command CreatePeek(World world)
+    {
+        var expression = new Argument<string>("regex") { Description = "Which functions, by their names." };
+        var command = new Command("peek", "Print the callers and callees of the functions that an expression finds.") { expression };
+        return Create(world, command, new ReportFlags(trims: false), (parsed, profile, options, output) =>
+        {
+            var table = TreeTable.Peek(profile, parsed.GetValue(expression)!, options);
+            if (table.Rows.Count == 0)
+                throw new VerbException($"no function's name has {Printable.Of(parsed.GetValue(expression))} in it");
+            table.Write(output);
+        });
+    }
+
+    internal static Command CreateMerge(World world)
+    {
+        var input = new ProfileInput();
+        var sources = new Argument<string[]>("file") { Description = "Profiles, folders or URLs.", Arity = ArgumentArity.OneOrMore };
+        var into = new Option<string>("--output", "-o") { Description = "The file to write; - is standard output.", HelpName = "file", Required = true };
+        var force = new Option<bool>("--force") { Description = "Replace a file that is there." };
+        var command = new Command("merge", "Add profiles up into one.") { sources, into, force };
+        input.AddTo(command);
+        ProfileVerb.SetAction(command, world, async (parsed, _, ct) =>
+        {
+            var profiles = new List<PprofProfile>();
+            foreach (var source in parsed.GetValue(sources)!)
+                profiles.Add(await input.ReadStacksAsync(parsed, source, ct));
+            OutputFile.Write(world, parsed.GetValue(into)!, parsed.GetValue(force), ProfileMerge.Of(profiles).Write);
+        });
+        return command;
+    }
+
+    private static Command Create(World world, Command command, ReportFlags flags, Action<PprofProfile, TopOptions, TextWriter> write) =>
+        Create(world, command, flags, (_, profile, options, output) => write(profile, options, output));
+
+    private static Command Create(World world, Command command, ReportFlags flags, Action<ParseResult, PprofProfile, TopOptions, TextWriter> write)
+    {
+        var input = new ProfileInput();
+        var source = ProfileInput.Source("file", Sources);
+        command.Add(source);
+        flags.AddTo(command);
+        input.AddTo(command);
+        ProfileVerb.SetAction(command, world, async (parsed, output, ct) =>
+        {
+            var options = flags.Options(parsed);
+            var profile = await input.ReadStacksAsync(parsed, parsed.GetValue(source)!, ct);
+            if (flags.Base(parsed) is { } other)
+                options = options with { Base = await input.ReadStacksAsync(parsed, other, ct) };
+            write(parsed, profile, options, output);
+        });
+        return command;
+    }
+}
