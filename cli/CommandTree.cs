@@ -29,6 +29,7 @@ internal static class CommandTree
           premortem peek 'json.*Decode' heap.pb.gz              callers and callees of these
           premortem traces -tagfocus=64kb: heap.pb.gz           stacks that allocate large blocks
           premortem tags heap.pb.gz                             what stands under each label
+          premortem flame cpu.pb.gz -o cpu.svg                  a picture of the stacks, for a browser
           premortem merge a/heap.pb.gz b/heap.pb.gz -o all.pb.gz
           curl -s localhost:6060/debug/pprof/heap | premortem top -
 
@@ -50,6 +51,7 @@ internal static class CommandTree
         root.Add(StackCommands.CreateTraces(world));
         root.Add(StackCommands.CreateTags(world));
         root.Add(StackCommands.CreateMerge(world));
+        root.Add(StackCommands.CreateFlame(world));
         root.Add(HelpCommand(root));
         var builtIn = root.Options.OfType<HelpOption>().Single();
         builtIn.Action = new HelpWithExamples((HelpAction)builtIn.Action!, Examples, world.Program);

@@ -30,7 +30,7 @@ internal sealed record Place(string Name, string File, long StartLine, int Line,
     }
 
     /// <summary>What decides between places that look alike: the order of pprof's printout of them.</summary>
-    internal string Identity() => string.Create(CultureInfo.InvariantCulture, $"{Name}  {Address} {File} {StartLine} {Line} {Binary}");
+    internal string Identity() => string.Create(CultureInfo.InvariantCulture, $"{Name}  {Address} {File} {StartLine} {Line} {Binary}}}");
 
     /// <param name="trimPath">Beginnings of paths to leave away, with colons between them; null: paths stay as they are.</param>
     internal static Place Of(PprofProfile profile, StackView view, in LocationEntry location, int line, Granularity granularity, string? trimPath)

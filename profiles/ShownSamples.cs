@@ -70,6 +70,7 @@ internal sealed class ShownSamples
     private long Total()
     {
         var (total, difference) = (0L, 0L);
+        var tellsBase = View.TellsBase || !_options.RelativePercentages;
         var samples = Profile.Samples();
         while (samples.Next())
         {
@@ -78,7 +79,7 @@ internal sealed class ShownSamples
             var value = samples.Values[_sampleIndex];
             var size = value < 0 ? unchecked(-value) : value;
             total = unchecked(total + size);
-            if (samples.HasLabel("pprof::base"u8, "true"u8))
+            if (tellsBase && samples.HasLabel("pprof::base"u8, "true"u8))
                 difference = unchecked(difference + size);
         }
         return difference > 0 ? difference : total;

@@ -116,6 +116,7 @@ internal sealed class TopBuilder
     private long AddUpSamples()
     {
         var (total, difference) = (0L, 0L);
+        var tellsBase = _view.TellsBase || !_options.RelativePercentages;
         var samples = _profile.Samples();
         while (samples.Next())
         {
@@ -127,7 +128,7 @@ internal sealed class TopBuilder
                 continue;
             total = unchecked(total + Abs(value));
             // pprof -diff_base marks what it subtracted; shares are then of that.
-            if (samples.HasLabel("pprof::base"u8, "true"u8))
+            if (tellsBase && samples.HasLabel("pprof::base"u8, "true"u8))
                 difference = unchecked(difference + Abs(value));
             var leaf = NotYet;
             for (var i = stack.Length - 1; i >= 0; i--)

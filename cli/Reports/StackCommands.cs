@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.Text;
 using Premortem.Profiles;
+using Premortem.Profiles.Flame;
 using Premortem.Profiles.Pprof;
 
 namespace Premortem.Cli.Reports;
@@ -51,6 +53,33 @@ internal static class StackCommands
             foreach (var source in parsed.GetValue(sources)!)
                 profiles.Add(await input.ReadStacksAsync(parsed, source, ct));
             OutputFile.Write(world, parsed.GetValue(into)!, parsed.GetValue(force), ProfileMerge.Of(profiles).Write);
+        });
+        return command;
+    }
+
+    internal static Command CreateFlame(World world)
+    {
+        var (input, flags) = (new ProfileInput(), new ReportFlags(rows: false));
+        var source = ProfileInput.Source("file", Sources);
+        var into = new Option<string>("--output", "-o") { Description = "The SVG file to write; - is standard output.", HelpName = "file", DefaultValueFactory = _ => "flame.svg" };
+        var force = new Option<bool>("--force") { Description = "Replace a file that is there." };
+        var command = new Command("flame", "Draw a flame graph: one SVG file that zooms and searches in a browser, and fetches nothing.") { source, into, force };
+        flags.AddTo(command);
+        input.AddTo(command);
+        ProfileVerb.SetAction(command, world, async (parsed, _, ct) =>
+        {
+            var options = flags.Options(parsed);
+            var profile = await input.ReadStacksAsync(parsed, parsed.GetValue(source)!, ct);
+            if (flags.Base(parsed) is { } other)
+                options = options with { Base = await input.ReadStacksAsync(parsed, other, ct) };
+            var graph = FlameGraph.Of(profile, options);
+            OutputFile.Write(world, parsed.GetValue(into)!, parsed.GetValue(force), stream =>
+            {
+                using var writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 64 << 10, leaveOpen: true);
+                graph.WriteSvg(writer);
+            });
+            if (parsed.GetValue(into) != "-")
+                world.Errors.WriteLine($"premortem: the flame graph is in {Printable.Of(parsed.GetValue(into))}");
         });
         return command;
     }

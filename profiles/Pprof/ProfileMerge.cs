@@ -177,7 +177,7 @@ public sealed class ProfileMerge
         return isLeft;
     }
 
-    private const string BaseLabel = "pprof::base";
+    internal const string BaseLabel = "pprof::base";
 
     private void AddLabels(List<SampleLabel> labels, bool isBase)
     {

@@ -44,6 +44,8 @@ internal sealed class StackView
             var units = filters.TagFocus is null && filters.TagIgnore is null ? [] : LabelUnits.Of(profile);
             _tagFocus = TagFilter.Of("tagfocus", filters.TagFocus, units);
             _tagIgnore = TagFilter.Of("tagignore", filters.TagIgnore, units);
+            TellsBase = Expression.Of("tagshow", filters.TagShow)?.IsMatch(ProfileMerge.BaseLabel) != false
+                && Expression.Of("taghide", filters.TagHide)?.IsMatch(ProfileMerge.BaseLabel) != true;
         }
         if (noInlines)
             foreach (ref var location in Locations.AsSpan())
@@ -57,6 +59,9 @@ internal sealed class StackView
         Focused,
         Ignored,
     }
+
+    /// <summary>Whether the label that marks a subtracted sample is one that the filters leave: without it, shares are not of the base.</summary>
+    internal bool TellsBase { get; } = true;
 
     internal LocationEntry[] Locations { get; }
 

@@ -153,20 +153,21 @@ public sealed class ReportsAgainstPprofTests
         }
         var ours = GoPprof.WithoutTime(output);
         Assert.Equal((0, ""), (exitCode, errors));
-        Assert.True(theirs == ours || Settled(theirs) == Settled(ours), $"{file} {verb} {string.Join(' ', flags)}\npprof:\n{theirs}\npremortem:\n{ours}");
+        Assert.True(theirs == ours || Settled(verb, theirs) == Settled(verb, ours), $"{file} {verb} {string.Join(' ', flags)}\npprof:\n{theirs}\npremortem:\n{ours}");
     }
 
     /// <summary>
-    /// Between calls of one weight but for its sign pprof leaves the order to chance, and so it does between calls of equal names: the
-    /// lines of each block that are calls are put in order.
+    /// Between calls, or tags, of one weight but for its sign pprof leaves the order to chance, and so it does between calls of equal
+    /// names: the lines of each block that are calls, or tags, are put in order.
     /// </summary>
-    private static string Settled(string report)
+    private static string Settled(string verb, string report)
     {
+        var mark = verb == "tags" ? ": " : " |   ";
         var lines = report.Split('\n');
         for (var start = 0; start < lines.Length; start++)
         {
             var end = start;
-            while (end < lines.Length && lines[end].Contains(" |   ", StringComparison.Ordinal))
+            while (end < lines.Length && lines[end].Contains(mark, StringComparison.Ordinal))
                 end++;
             Array.Sort(lines, start, end - start, StringComparer.Ordinal);
             start = Math.Max(start, end - 1);
