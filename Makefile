@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build test e2e unit demo bench targets assets cluster-assets cluster node cluster-down s3 s3-down format lint clean images images-test
+.PHONY: help build test e2e unit fuzz demo bench targets assets cluster-assets cluster node cluster-down s3 s3-down format lint clean images images-test
 
 CONFIGURATION := Release
 PUBLISH := artifacts/publish
@@ -50,6 +50,11 @@ e2e: build targets ## play the stories on a real node, brought up here; or on a 
 unit: ## unit tests alone
 	@dotnet build Operator.sln $(DOTNET_FLAGS)
 	@eng/test Contracts Profiles Runtime Operator Sidecar
+
+fuzz: ## throw made-up and damaged profiles at readers and reports, beside go tool pprof, for MINUTES=10 of CPU
+	@eng/deps test
+	@for project in Profiles Cli; do dotnet build tests/$$project.Tests $(DOTNET_FLAGS) || exit 1; done
+	@eng/fuzz $(MINUTES)
 
 demo: ## Go and .NET services leak and die; their profiles are there (S3=1: in a real bucket; PLAY="go dotnet native")
 	@eng/demo $(if $(S3),--s3) $(PLAY)

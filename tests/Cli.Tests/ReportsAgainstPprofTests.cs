@@ -1,4 +1,3 @@
-using System.Globalization;
 using Premortem.Testing;
 using Xunit;
 
@@ -59,7 +58,7 @@ public sealed class ReportsAgainstPprofTests
     public async Task A_made_up_profile_makes_the_same_reports(int quarter)
     {
         using var folder = new TemporaryFolder();
-        for (var seed = quarter * 100_000; seed < (quarter * 100_000) + Profiles; seed++)
+        for (var seed = Fuzz.Seed + (quarter * 100_000); seed < Fuzz.Seed + (quarter * 100_000) + Profiles; seed++)
         {
             var file = folder.File($"{seed}.pb");
             await File.WriteAllBytesAsync(file, RandomProfile.MakeRich(seed));
@@ -76,7 +75,7 @@ public sealed class ReportsAgainstPprofTests
     public async Task The_difference_of_two_makes_the_same_reports(string flag, params string[] more)
     {
         using var folder = new TemporaryFolder();
-        for (var seed = 0; seed < Profiles; seed++)
+        for (var seed = Fuzz.Seed; seed < Fuzz.Seed + Profiles; seed++)
         {
             var (file, other) = (folder.File($"{seed}.pb"), folder.File($"{seed}-base.pb"));
             await File.WriteAllBytesAsync(file, RandomProfile.MakeRich(seed, values: 1));
@@ -90,7 +89,7 @@ public sealed class ReportsAgainstPprofTests
     public async Task Merged_profiles_are_what_pprof_makes_of_several()
     {
         using var folder = new TemporaryFolder();
-        for (var seed = 0; seed < Profiles; seed++)
+        for (var seed = Fuzz.Seed; seed < Fuzz.Seed + Profiles; seed++)
         {
             var files = Enumerable.Range(0, 3).Select(i => folder.File($"{seed}-{i}.pb")).ToArray();
             foreach (var (i, file) in files.Index())
@@ -120,7 +119,7 @@ public sealed class ReportsAgainstPprofTests
         }
     }
 
-    private static int Profiles { get; } = int.Parse(Environment.GetEnvironmentVariable("PREMORTEM_FUZZ") ?? "40", CultureInfo.InvariantCulture);
+    private static int Profiles { get; } = Fuzz.Profiles;
 
     private static string[] Some(int seed)
     {

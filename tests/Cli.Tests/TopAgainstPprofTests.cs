@@ -66,7 +66,7 @@ public sealed class TopAgainstPprofTests
     public async Task A_made_up_profile_makes_the_same_table(int quarter)
     {
         using var folder = new TemporaryFolder();
-        for (var seed = quarter * 10_000; seed < (quarter * 10_000) + Profiles; seed++)
+        for (var seed = Fuzz.Seed + (quarter * 10_000); seed < Fuzz.Seed + (quarter * 10_000) + Profiles; seed++)
         {
             var file = folder.File($"{seed}.pb");
             await File.WriteAllBytesAsync(file, RandomProfile.Make(seed));
@@ -103,7 +103,7 @@ public sealed class TopAgainstPprofTests
     public async Task The_difference_of_two_made_up_profiles_is_the_same(string flag, int half)
     {
         using var folder = new TemporaryFolder();
-        for (var seed = half * 100_000; seed < (half * 100_000) + Profiles; seed++)
+        for (var seed = Fuzz.Seed + (half * 100_000); seed < Fuzz.Seed + (half * 100_000) + Profiles; seed++)
         {
             var (file, other) = (folder.File($"{seed}.pb"), folder.File($"{seed}-base.pb"));
             await File.WriteAllBytesAsync(file, RandomProfile.Make(seed, values: 1));
@@ -112,7 +112,7 @@ public sealed class TopAgainstPprofTests
         }
     }
 
-    private static int Profiles { get; } = int.Parse(Environment.GetEnvironmentVariable("PREMORTEM_FUZZ") ?? "40", System.Globalization.CultureInfo.InvariantCulture);
+    private static int Profiles { get; } = Fuzz.Profiles;
 
     private static async Task AssertSameAsync(string file, string[] flags)
     {
