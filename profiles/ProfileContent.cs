@@ -15,7 +15,7 @@ public abstract record ProfileContent
     {
     }
 
-    /// <summary>A pprof profile.</summary>
+    /// <summary>A pprof profile, or the text that Go gives for one.</summary>
     public sealed record Functions(PprofProfile Profile) : ProfileContent;
 
     /// <summary>A type table, or the nettrace stream of a heap or of allocations.</summary>
@@ -37,6 +37,11 @@ public abstract record ProfileContent
             source = new TailStream(head, stream);
         if (NettraceReader.IsNettrace(first))
             return new Types(isGzip ? ReadPacked(source) : TypeTableReader.Read(source));
+        if (LegacyText.IsOne(first))
+        {
+            var (text, length) = ProfileBytes.Read(source, PprofProfile.DefaultMaxBytes);
+            return new Functions(LegacyText.Read(text.AsSpan(0, length)));
+        }
         return first.AsSpan().TrimStart(" \t\r\n"u8) is [(byte)'{', ..]
             ? new Types(TypesFile.Read(source))
             : new Functions(PprofProfile.Read(source));
@@ -58,7 +63,7 @@ public abstract record ProfileContent
     /// <summary>The first bytes of what was compressed; none where they cannot be had.</summary>
     private static byte[] Unpacked(byte[] head)
     {
-        var first = new byte[16];
+        var first = new byte[96];
         try
         {
             using var gzip = new GZipStream(new MemoryStream(head), CompressionMode.Decompress);

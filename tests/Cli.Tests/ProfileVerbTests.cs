@@ -61,6 +61,25 @@ public sealed class ProfileVerbTests
         Assert.Contains("no whole answer within 1 s", errors, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("heap")]
+    [InlineData("goroutine")]
+    [InlineData("threadcreate")]
+    public async Task The_text_of_a_profile_says_what_the_profile_says(string endpoint)
+    {
+        await using var target = await GoLeak.StartAsync(flags: ["-rate", "400", "-size", "20", "-goroutines", "20", "-spin=false"]);
+        await target.Process.WaitForLineAsync("done growing");
+        string[] flags = ["top", "-nodefraction=0", "-unit=auto", "-show=^main\\."];
+
+        var text = Premortem.Run([.. flags, $"{target.Pprof}debug/pprof/{endpoint}?debug=1"]);
+        var whole = Premortem.Run([.. flags, $"{target.Pprof}debug/pprof/{endpoint}"]);
+
+        Assert.Equal((0, ""), (text.ExitCode, text.Errors));
+        Assert.Equal(Rows(whole.Output), Rows(text.Output));
+
+        static string[] Rows(string report) => report.Split("cum%\n")[1].Split('\n');
+    }
+
     [Fact]
     public async Task A_certificate_of_its_own_is_trusted_only_where_that_is_said()
     {
