@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Premortem.Profiles.Pprof;
 
 namespace Premortem.Profiles.Flame;
@@ -12,11 +13,14 @@ public sealed class FlameGraph
     internal const int MostFrames = 400;
 
     // Each node takes some memory, and a hostile profile has as many as it has frames.
-    private const int MostNodes = 2_000_000;
+    private const int MostNodes = 1_000_000;
 
     private readonly SampleType _type;
     private readonly TopOptions _options;
-    private int _nodes;
+    private readonly List<FlameNode> _nodes = [new FlameNode(name: 0, nextSibling: -1)];
+    private readonly Dictionary<NodeKey, int> _known = [];
+    private readonly List<string> _names = ["all"];
+    private readonly Dictionary<string, int> _nameNumbers = new(StringComparer.Ordinal);
 
     private FlameGraph(PprofProfile profile, TopOptions options)
     {
@@ -27,7 +31,8 @@ public sealed class FlameGraph
     /// <summary>How many frames were left out because stacks are too deep or too many.</summary>
     public long LeftOut { get; private set; }
 
-    internal FlameNode Root { get; } = new("all");
+    /// <summary>The first stands for all samples.</summary>
+    internal ReadOnlySpan<FlameNode> Nodes => CollectionsMarshal.AsSpan(_nodes);
 
     internal bool IsDifference => _options.Base is not null;
 
@@ -53,12 +58,15 @@ public sealed class FlameGraph
     /// <summary>Writes it as one SVG file, which shows, zooms and searches in any browser, and fetches nothing.</summary>
     public void WriteSvg(TextWriter writer) => new FlameSvg(this, writer).Write();
 
+    internal string NameOf(in FlameNode node) => _names[node.Name];
+
     internal string Format(long value) => Units.Format(value, _type.Unit, _options.UnitOrAuto);
 
     private void Add(PprofProfile profile, bool isBefore)
     {
         var view = new StackView(profile, _options.Filters, _options.NoInlines);
-        var names = new string?[view.Lines.Length];
+        // From 1.
+        var names = new int[view.Lines.Length];
         var sampleIndex = profile.SampleIndex(_options.SampleIndex);
         var samples = profile.Samples();
         while (samples.Next())
@@ -67,30 +75,66 @@ public sealed class FlameGraph
             var stack = view.Of(samples);
             if (value == 0 || stack.IsEmpty)
                 continue;
-            var node = Root;
-            node.Add(value, isBefore);
+            var node = 0;
+            Charge(node, value, isBefore);
             var depth = 0;
             for (var i = stack.Length - 1; i >= 0; i--)
             {
                 ref var location = ref view.Locations[stack[i]];
                 for (var line = Math.Max(1, location.LineCount) - 1; line >= 0; line--)
                 {
-                    if (++depth > MostFrames || _nodes >= MostNodes)
+                    if (++depth > MostFrames || _nodes.Count >= MostNodes)
                     {
                         LeftOut++;
                         continue;
                     }
-                    var name = location.LineCount == 0 ? NameOf(location, line) : names[location.FirstLine + line] ??= NameOf(location, line);
-                    var before = node.Callees.Count;
-                    var callee = node.Callee(name);
-                    _nodes += node.Callees.Count - before;
-                    node = callee;
-                    node.Add(value, isBefore);
+                    var name = location.LineCount == 0 ? 0 : names[location.FirstLine + line];
+                    if (name == 0)
+                    {
+                        name = NumberOf(Place.Of(profile, view, location, line, _options.Granularity, _options.TrimPath).Printable());
+                        if (location.LineCount > 0)
+                            names[location.FirstLine + line] = name;
+                    }
+                    node = Callee(node, name);
+                    Charge(node, value, isBefore);
                 }
             }
         }
+    }
 
-        string NameOf(in LocationEntry location, int line) =>
-            Place.Of(profile, view, location, line, _options.Granularity, _options.TrimPath).Printable();
+    private void Charge(int node, long value, bool isBefore)
+    {
+        ref var charged = ref CollectionsMarshal.AsSpan(_nodes)[node];
+        if (isBefore)
+            charged.Before = unchecked(charged.Before + value);
+        else
+            charged.Value = unchecked(charged.Value + value);
+    }
+
+    private int Callee(int node, int name)
+    {
+        ref var callee = ref CollectionsMarshal.GetValueRefOrAddDefault(_known, new NodeKey(node, name), out var isKnown);
+        if (isKnown)
+            return callee;
+        callee = _nodes.Count;
+        _nodes.Add(new FlameNode(name, _nodes[node].FirstCallee));
+        CollectionsMarshal.AsSpan(_nodes)[node].FirstCallee = callee;
+        return callee;
+    }
+
+    private int NumberOf(string name)
+    {
+        ref var number = ref CollectionsMarshal.GetValueRefOrAddDefault(_nameNumbers, name, out var isKnown);
+        if (isKnown)
+            return number;
+        number = _names.Count;
+        _names.Add(name);
+        return number;
+    }
+
+    // The hash is seeded: that of two numbers in one would be their xor, which hostile profiles make collide.
+    private readonly record struct NodeKey(int Caller, int Name)
+    {
+        public override int GetHashCode() => HashCode.Combine(Caller, Name);
     }
 }

@@ -1,32 +1,19 @@
 namespace Premortem.Profiles.Flame;
 
-/// <summary>A function as it was reached by one way.</summary>
-internal sealed class FlameNode(string name)
+/// <summary>A function as it was reached by one way. Callees are a list through the nodes: a profile may have a million of them.</summary>
+/// <param name="name">The number of its name.</param>
+/// <param name="nextSibling">Another callee of its caller; −1: none.</param>
+internal struct FlameNode(int name, int nextSibling)
 {
-    private Dictionary<string, FlameNode>? _callees;
+    internal readonly int Name = name;
 
-    internal string Name => name;
+    internal readonly int NextSibling = nextSibling;
 
-    internal long Value { get; private set; }
+    /// <summary>One of those that it calls; −1: none.</summary>
+    internal int FirstCallee = -1;
+
+    internal long Value;
 
     /// <summary>What the profile that is compared with has.</summary>
-    internal long Before { get; private set; }
-
-    internal IReadOnlyCollection<FlameNode> Callees => _callees is null ? [] : _callees.Values;
-
-    internal void Add(long value, bool isBefore)
-    {
-        if (isBefore)
-            Before = unchecked(Before + value);
-        else
-            Value = unchecked(Value + value);
-    }
-
-    internal FlameNode Callee(string callee)
-    {
-        _callees ??= new Dictionary<string, FlameNode>(1, StringComparer.Ordinal);
-        if (!_callees.TryGetValue(callee, out var node))
-            _callees.Add(callee, node = new FlameNode(callee));
-        return node;
-    }
+    internal long Before;
 }

@@ -59,7 +59,7 @@ internal sealed class FlameSvg(FlameGraph graph, TextWriter writer)
 
     internal void Write()
     {
-        var total = Positive(graph.Root.Value);
+        var total = Positive(graph.Nodes[0].Value);
         _deepest = Deepest(total);
         var height = Top + ((_deepest + 1) * RowHeight) + 30;
         var title = Html.Encode(graph.Title);
@@ -89,48 +89,57 @@ internal sealed class FlameSvg(FlameGraph graph, TextWriter writer)
     private int Deepest(long total)
     {
         var deepest = 0;
-        var open = new Stack<(FlameNode Node, int Depth)>([(graph.Root, 0)]);
+        var open = new Stack<(int Node, int Depth)>([(0, 0)]);
         while (open.TryPop(out var next))
         {
             deepest = Math.Max(deepest, next.Depth);
-            foreach (var callee in next.Node.Callees)
-                if (IsWide(callee, total))
+            for (var callee = graph.Nodes[next.Node].FirstCallee; callee >= 0; callee = graph.Nodes[callee].NextSibling)
+                if (IsWide(graph.Nodes[callee], total))
                     open.Push((callee, next.Depth + 1));
         }
         return deepest;
     }
 
-    private static bool IsWide(FlameNode node, long total) => total > 0 && Positive(node.Value) * (Width - (2 * Margin)) / total >= Narrowest;
+    private static bool IsWide(in FlameNode node, long total) => total > 0 && Positive(node.Value) * (Width - (2 * Margin)) / total >= Narrowest;
 
     private void Draw(long total)
     {
-        var open = new Stack<(FlameNode Node, int Depth, double Start, double Share)>([(graph.Root, 0, 0, 1)]);
+        var open = new Stack<(int Node, int Depth, double Start, double Share)>([(0, 0, 0, 1)]);
+        var callees = new List<int>();
         while (open.TryPop(out var next))
         {
             var (node, depth, start, share) = next;
-            DrawFrame(node, depth, start, share, total);
-            var callees = node.Callees.Where(callee => IsWide(callee, total)).OrderBy(callee => callee.Name, StringComparer.Ordinal).ToList();
+            DrawFrame(graph.Nodes[node], depth, start, share, total);
+            callees.Clear();
+            var sum = 0.0;
+            for (var callee = graph.Nodes[node].FirstCallee; callee >= 0; callee = graph.Nodes[callee].NextSibling)
+            {
+                sum += Positive(graph.Nodes[callee].Value);
+                if (IsWide(graph.Nodes[callee], total))
+                    callees.Add(callee);
+            }
+            callees.Sort((left, right) => string.CompareOrdinal(graph.NameOf(graph.Nodes[left]), graph.NameOf(graph.Nodes[right])));
             // Where something has shrunk below nothing, the rest may be more than the whole.
-            var sum = node.Callees.Sum(callee => (double)Positive(callee.Value));
-            var scale = share / Math.Max(sum, Positive(node.Value));
+            var scale = share / Math.Max(sum, Positive(graph.Nodes[node].Value));
             foreach (var callee in callees)
             {
-                var width = Positive(callee.Value) * scale;
+                var width = Positive(graph.Nodes[callee].Value) * scale;
                 open.Push((callee, depth + 1, start, width));
                 start += width;
             }
         }
     }
 
-    private void DrawFrame(FlameNode node, int depth, double start, double share, long total)
+    private void DrawFrame(in FlameNode node, int depth, double start, double share, long total)
     {
+        var name = graph.NameOf(node);
         var (x, width) = (Margin + (start * (Width - (2 * Margin))), share * (Width - (2 * Margin)));
         var y = Top + ((_deepest - depth) * RowHeight);
         var characters = (int)((width - 4) / CharacterWidth);
-        var text = characters < 3 ? "" : node.Name.Length <= characters ? node.Name : Cut(node.Name, characters - 1) + "…";
-        var told = $"{node.Name} ({graph.Format(node.Value)}, {Units.Percentage(node.Value, total).TrimStart()}{Change(node)})";
+        var text = characters < 3 ? "" : name.Length <= characters ? name : Cut(name, characters - 1) + "…";
+        var told = $"{name} ({graph.Format(node.Value)}, {Units.Percentage(node.Value, total).TrimStart()}{Change(node)})";
         writer.Write(string.Create(CultureInfo.InvariantCulture, $"""
-            <g class="f" tabindex="0" data-n="{Html.Encode(node.Name)}" data-x="{start:0.########}" data-w="{share:0.########}" data-d="{depth}"><title>{Html.Encode(told)}</title><rect x="{x:0.##}" y="{y}" width="{width:0.##}" height="{RowHeight - 1}" rx="1" fill="{Colour(node, total)}"/><text x="{x + 3:0.##}" y="{y + 12}">{Html.Encode(text)}</text></g>
+            <g class="f" tabindex="0" data-n="{Html.Encode(name)}" data-x="{start:0.########}" data-w="{share:0.########}" data-d="{depth}"><title>{Html.Encode(told)}</title><rect x="{x:0.##}" y="{y}" width="{width:0.##}" height="{RowHeight - 1}" rx="1" fill="{Colour(node, total)}"/><text x="{x + 3:0.##}" y="{y + 12}">{Html.Encode(text)}</text></g>
 
             """));
     }
@@ -138,14 +147,14 @@ internal sealed class FlameSvg(FlameGraph graph, TextWriter writer)
     /// <summary>The beginning of a name, and no half of a character.</summary>
     private static string Cut(string name, int length) => char.IsHighSurrogate(name[length - 1]) ? name[..(length - 1)] : name[..length];
 
-    private string Change(FlameNode node) => !graph.IsDifference ? "" : unchecked(node.Value - node.Before) switch
+    private string Change(in FlameNode node) => !graph.IsDifference ? "" : unchecked(node.Value - node.Before) switch
     {
         > 0 and var more => $"; {graph.Format(more)} more",
         < 0 and var less => $"; {graph.Format(unchecked(-less))} less",
         _ => "; unchanged",
     };
 
-    private string Colour(FlameNode node, long total)
+    private string Colour(in FlameNode node, long total)
     {
         if (graph.IsDifference)
         {
@@ -155,7 +164,7 @@ internal sealed class FlameSvg(FlameGraph graph, TextWriter writer)
         }
         // The same function has the same colour in every picture.
         var hash = 2166136261u;
-        foreach (var c in node.Name)
+        foreach (var c in graph.NameOf(node))
             hash = unchecked((hash ^ c) * 16777619);
         return string.Create(CultureInfo.InvariantCulture, $"hsl({15 + (hash % 40)},{75 + (hash / 64 % 20)}%,{62 + (hash / 4096 % 14)}%)");
     }

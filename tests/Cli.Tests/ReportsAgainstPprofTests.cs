@@ -40,14 +40,66 @@ public sealed class ReportsAgainstPprofTests
         var file = folder.File("profile.pb.gz");
         await File.WriteAllBytesAsync(file, await http.GetByteArrayAsync(new Uri(target.Pprof, $"/debug/pprof/{endpoint}")));
 
-        foreach (var verb in Verbs)
-            foreach (var flags in new string[][]
+        await AssertAllSameAsync(file);
+    }
+
+    [Theory]
+    [InlineData("hold")]
+    [InlineData("sawtooth")]
+    [InlineData("pagecache")]
+    [InlineData("stacks")]
+    public async Task However_a_program_eats_memory_its_heap_makes_the_same_reports(string mode)
+    {
+        using var folder = new TemporaryFolder();
+        await using var target = await GoLeak.StartAsync(flags: ["-rate", "200", "-size", "20", "-mode", mode, "-file", folder.File("pages"), "-profile-rate", "4096"]);
+        using var http = new HttpClient();
+        var heap = new Uri(target.Pprof, "/debug/pprof/heap?gc=1");
+        var file = folder.File("heap.pb.gz");
+        await Eventually.IsTrueAsync(async () =>
+        {
+            await File.WriteAllBytesAsync(file, await http.GetByteArrayAsync(heap));
+            return Premortem.Run("peek", "main", file).ExitCode == 0;
+        }, "a heap profile with a function of the program");
+
+        await AssertAllSameAsync(file);
+    }
+
+    [Fact]
+    public async Task A_database_servers_profiles_make_the_same_reports()
+    {
+        using var folder = new TemporaryFolder();
+        var (client, peer) = (FreePort(), FreePort());
+        await using var etcd = ChildProcess.Start(
+            KubeAssets.Etcd,
+            [
+                "--enable-pprof", "--data-dir", folder.File("data"), "--listen-client-urls", client, "--advertise-client-urls", client,
+                "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", $"default={peer}",
+            ]);
+        using var http = new HttpClient();
+        var file = folder.File("profile.pb.gz");
+        await Eventually.IsTrueAsync(async () =>
+        {
+            try
             {
-                [], ["-cum", "-lines"], ["-focus=main", "-nodefraction=0", "-edgefraction=0"], ["-hide=runtime", "-files"], ["-show=main|net", "-noinlines"],
-                ["-ignore=main", "-filefunctions"], ["-addresses", "-nodecount=12"], ["-show_from=main", "-relative_percentages"], ["-unit=B", "-trim=false"],
-                ["-tagfocus=1kb:"], ["-lines", $"-trim_path=/usr/lib/go:{Path.GetDirectoryName(Path.GetDirectoryName(Repository.Path("tests")))}"],
-            })
-                await AssertSameAsync(verb, file, "main|runtime", Fit(verb, flags));
+                return (await http.GetStringAsync(new Uri(client + "/health"))).Contains("true", StringComparison.Ordinal);
+            }
+            catch (HttpRequestException)
+            {
+                return false;
+            }
+        }, "etcd is healthy");
+        foreach (var endpoint in new[] { "heap", "allocs", "goroutine", "threadcreate", "profile?seconds=1" })
+        {
+            await File.WriteAllBytesAsync(file, await http.GetByteArrayAsync(new Uri($"{client}/debug/pprof/{endpoint}")));
+            await AssertAllSameAsync(file);
+        }
+
+        static string FreePort()
+        {
+            using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+            listener.Start();
+            return $"http://{listener.LocalEndpoint}";
+        }
     }
 
     [Theory]
@@ -117,6 +169,18 @@ public sealed class ReportsAgainstPprofTests
                 return "no matches found";
             }
         }
+    }
+
+    private static async Task AssertAllSameAsync(string file)
+    {
+        foreach (var verb in Verbs)
+            foreach (var flags in new string[][]
+            {
+                [], ["-cum", "-lines"], ["-focus=main", "-nodefraction=0", "-edgefraction=0"], ["-hide=runtime", "-files"], ["-show=main|net", "-noinlines"],
+                ["-ignore=main", "-filefunctions"], ["-addresses", "-nodecount=12"], ["-show_from=main", "-relative_percentages"], ["-unit=B", "-trim=false"],
+                ["-tagfocus=1kb:"], ["-lines", $"-trim_path=/usr/lib/go:{Path.GetDirectoryName(Path.GetDirectoryName(Repository.Path("tests")))}"],
+            })
+                await AssertSameAsync(verb, file, "main|runtime", Fit(verb, flags));
     }
 
     private static int Profiles { get; } = Fuzz.Profiles;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
+using Premortem.Profiles.Flame;
 using Premortem.Profiles.Pprof;
 using Premortem.Testing;
 using Xunit;
@@ -257,12 +258,27 @@ public sealed class PprofProfileTests
 
     private static PprofProfile Read(byte[] data) => PprofProfile.Read(new MemoryStream(data));
 
+    private static readonly StackFilters[] Everywhere =
+    [
+        StackFilters.None,
+        new() { Focus = "main", Hide = "inlined", TagFocus = "1b:" },
+        new() { Show = "main|app", ShowFrom = "caller", TagShow = "request" },
+        new() { PruneFrom = "caller", Ignore = "nothing", TagIgnore = "request=POST" },
+    ];
+
     /// <summary>Throws what is not a refusal. What is a profile has to make a table, too.</summary>
     private static bool IsProfile(byte[] data)
     {
         try
         {
-            TopTable.Of(PprofProfile.Read(new MemoryStream(data), maxBytes: 1 << 24)).Write(TextWriter.Null);
+            var profile = PprofProfile.Read(new MemoryStream(data), maxBytes: 1 << 24);
+            var options = new TopOptions { Granularity = (Granularity)(data.Length % 5), Filters = Everywhere[data.Length % Everywhere.Length], Base = data.Length % 2 == 0 ? profile : null };
+            TopTable.Of(profile).Write(TextWriter.Null);
+            TreeTable.Of(profile, options).Write(TextWriter.Null);
+            TraceList.Write(profile, TextWriter.Null, options);
+            TagTable.Of(profile, options).Write(TextWriter.Null);
+            FlameGraph.Of(profile, options).WriteSvg(TextWriter.Null);
+            TopTable.Of(ProfileMerge.Of([profile, profile])).Write(TextWriter.Null);
             return true;
         }
         catch (ProfileFormatException)
