@@ -31,6 +31,7 @@ internal static class CommandTree
           premortem tags heap.pb.gz                             what stands under each label
           premortem flame cpu.pb.gz -o cpu.svg                  a picture of the stacks, for a browser
           premortem merge a/heap.pb.gz b/heap.pb.gz -o all.pb.gz
+          premortem convert cpu.nettrace -o cpu.pb.gz           .NET's CPU samples for go tool pprof; also .speedscope.json, .folded
           curl -s localhost:6060/debug/pprof/heap | premortem top -
 
         Exit codes: 0 done, 1 could not be done, 2 not understood.
@@ -52,6 +53,7 @@ internal static class CommandTree
         root.Add(StackCommands.CreateTags(world));
         root.Add(StackCommands.CreateMerge(world));
         root.Add(StackCommands.CreateFlame(world));
+        root.Add(ConvertCommand.Create(world));
         root.Add(HelpCommand(root));
         var builtIn = root.Options.OfType<HelpOption>().Single();
         builtIn.Action = new HelpWithExamples((HelpAction)builtIn.Action!, Examples, world.Program);

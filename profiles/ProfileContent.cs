@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Premortem.Profiles.DotNet;
 using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Nettrace;
 using Premortem.Profiles.Pprof;
@@ -15,7 +16,7 @@ public abstract record ProfileContent
     {
     }
 
-    /// <summary>A pprof profile, or the text that Go gives for one.</summary>
+    /// <summary>A pprof profile, the text that Go gives for one, or one made of the nettrace stream of CPU samples.</summary>
     public sealed record Functions(PprofProfile Profile) : ProfileContent;
 
     /// <summary>A type table, or the nettrace stream of a heap or of allocations.</summary>
@@ -36,7 +37,7 @@ public abstract record ProfileContent
         else
             source = new TailStream(head, stream);
         if (NettraceReader.IsNettrace(first))
-            return new Types(isGzip ? ReadPacked(source) : TypeTableReader.Read(source));
+            return isGzip ? ReadPacked(source) : TraceContent.Read(source);
         if (LegacyText.IsOne(first))
         {
             var (text, length) = ProfileBytes.Read(source, PprofProfile.DefaultMaxBytes);
@@ -47,12 +48,12 @@ public abstract record ProfileContent
             : new Functions(PprofProfile.Read(source));
     }
 
-    private static TypeTable ReadPacked(Stream source)
+    private static ProfileContent ReadPacked(Stream source)
     {
         using var gzip = new GZipStream(source, CompressionMode.Decompress, leaveOpen: true);
         try
         {
-            return TypeTableReader.Read(gzip);
+            return TraceContent.Read(gzip);
         }
         catch (InvalidDataException e)
         {

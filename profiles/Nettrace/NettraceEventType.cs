@@ -11,6 +11,8 @@ namespace Premortem.Profiles.Nettrace;
 public sealed record NettraceEventType(
     string Provider, int EventId, string Name, ulong Keywords, int Version, int Level, IReadOnlyList<NettraceField> Fields)
 {
+    internal const string Runtime = "Microsoft-Windows-DotNETRuntime";
+
     /// <summary>Whether the runtime itself writes them.</summary>
-    public bool IsRuntime { get; } = Provider == "Microsoft-Windows-DotNETRuntime";
+    public bool IsRuntime { get; } = Provider == Runtime;
 }

@@ -147,6 +147,13 @@ public sealed class PprofProfile
         gzip.Write(Data);
     }
 
+    /// <summary>Writes it uncompressed.</summary>
+    public void WriteRaw(Stream stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        stream.Write(Data);
+    }
+
     internal ReadOnlySpan<byte> Utf8At(int index) => _data.AsSpan(_strings[index].Start, _strings[index].Length);
 
     internal string StringAt(int index) => Encoding.UTF8.GetString(Utf8At(index));

@@ -54,11 +54,11 @@ public sealed class ProfileContentTests
     }
 
     [Fact]
-    public void A_trace_with_neither_heap_nor_allocations_is_refused()
+    public void A_trace_with_no_heap_no_samples_and_no_allocations_is_refused()
     {
         var exception = Assert.Throws<ProfileFormatException>(() => ProfileContent.Read(new MemoryStream(NettraceEncoder.Start().Event(9, []).ToArray())));
 
-        Assert.Contains("no heap and no allocations", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("no heap, no CPU samples and no allocations", exception.Message, StringComparison.Ordinal);
     }
 
     private static byte[] Of(string kind)

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Diagnostics.Tracing;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
+using Premortem.Profiles;
 using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Diagnostics;
 using Premortem.Sidecar.Targets;
@@ -81,6 +82,28 @@ public sealed class DotNetSourceTests
 
         Assert.IsType<CaptureResult.Captured>(result);
         Assert.Contains("Reprice", Readers.MethodsIn(folder.File("cpu.nettrace")));
+    }
+
+    [Fact]
+    public async Task The_top_of_a_CPU_profile_has_the_methods_and_samples_that_TraceLog_finds()
+    {
+        using var folder = new TemporaryFolder();
+        await using var leak = await HoldAsync("-size", "1", "-churn", "50");
+        var result = await CaptureAsync(leak, new PlannedCapture(CaptureType.Cpu, PlanDecisions.Chosen, null, TimeSpan.FromSeconds(3)), folder.File("cpu.nettrace"));
+
+        Assert.IsType<CaptureResult.Captured>(result);
+        using var file = File.OpenRead(folder.File("cpu.nettrace"));
+        var profile = Assert.IsType<ProfileContent.Functions>(ProfileContent.Read(file)).Profile;
+        var top = TopTable.Of(profile, new TopOptions { SampleIndex = "samples", NodeCount = 0, NodeFraction = 0 });
+        var theirs = Readers.SamplesIn(folder.File("cpu.nettrace"));
+        Assert.True(theirs.Count > 10, $"{theirs.Count} methods");
+        Assert.Equal(
+            theirs.Select(method => (method.Key, method.Value.Flat, method.Value.Cum)).OrderBy(method => method.Key, StringComparer.Ordinal),
+            top.Rows.Select(row => (row.Name, row.Flat, row.Cum)).OrderBy(row => row.Name, StringComparer.Ordinal));
+        Assert.Contains(top.Rows, row => row.Name.Contains("Reprice(", StringComparison.Ordinal));
+        Assert.Empty(profile.Comments);
+        // As long as it was asked for, but for what a loaded machine takes to begin.
+        Assert.InRange(profile.DurationNanos / 1e9, 1, 6);
     }
 
     [Fact]

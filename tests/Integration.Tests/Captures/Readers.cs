@@ -59,6 +59,27 @@ internal static class Readers
         return methods;
     }
 
+    /// <summary>How many CPU samples of managed code each method ends, and on how many it stands, by its full name.</summary>
+    internal static Dictionary<string, (long Flat, long Cum)> SamplesIn(string nettrace)
+    {
+        const int managed = 2;
+        var etlx = TraceLog.CreateFromEventPipeDataFile(nettrace, Path.GetTempFileName());
+        using var log = TraceLog.OpenOrConvert(etlx);
+        var methods = new Dictionary<string, (long Flat, long Cum)>();
+        foreach (var item in log.Events.Where(item => item.ProviderName == EventPipeProvider.SampleProfiler && BitConverter.ToInt32(item.EventData()) == managed))
+        {
+            var seen = new HashSet<string>();
+            for (var stack = item.CallStack(); stack is not null; stack = stack.Caller)
+            {
+                var name = stack.CodeAddress.FullMethodName is { Length: > 0 } known ? known : "[unknown code]";
+                var (flat, cum) = methods.GetValueOrDefault(name);
+                methods[name] = (seen.Count == 0 ? flat + 1 : flat, seen.Add(name) ? cum + 1 : cum);
+            }
+        }
+        File.Delete(etlx);
+        return methods;
+    }
+
     /// <summary>How many events there are; it throws where it is no stream that ends as one should.</summary>
     internal static int EventsIn(string nettrace)
     {
