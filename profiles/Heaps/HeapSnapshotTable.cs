@@ -55,6 +55,13 @@ public sealed class HeapSnapshotTable
         }
     }
 
+    /// <summary>Takes the names of types that come by another session than the objects; what else it tells is not looked at.</summary>
+    public void OnTypeNames(in NettraceEvent item)
+    {
+        if (item.Type is { IsRuntime: true, EventId: RuntimeEvents.GCBulkType })
+            OnTypes(item);
+    }
+
     /// <param name="dropped">The events that did not fit into the buffers: <see cref="NettraceReader.Dropped"/>.</param>
     /// <param name="maxRows">How many types at most; the sums are of all.</param>
     public TypeTable ToTable(long dropped, int maxRows = TypeTable.MaxRows) =>

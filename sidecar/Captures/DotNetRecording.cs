@@ -28,8 +28,8 @@ internal abstract class DotNetRecording
 
     public virtual bool IsCompressed => false;
 
-    /// <summary>Whether it needs the names of types by a session of their own.</summary>
-    public virtual bool WithTypeNames => false;
+    /// <summary>Takes the names of types, which come by a session of their own; null: it needs none.</summary>
+    public virtual NettraceEventConsumer? OnTypeNames => null;
 
     /// <summary>Whether all has come, so that the session may end before its time.</summary>
     public virtual bool HasEnded => false;
@@ -64,7 +64,7 @@ internal abstract class DotNetRecording
 
         public override bool IsCompressed => true;
 
-        public override bool WithTypeNames => true;
+        public override NettraceEventConsumer OnTypeNames => _table.OnTypeNames;
 
         public override bool HasEnded => _table.HasEnded;
 

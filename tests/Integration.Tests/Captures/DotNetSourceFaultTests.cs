@@ -30,6 +30,22 @@ public sealed class DotNetSourceFaultTests
     }
 
     [Fact]
+    public async Task Names_that_the_snapshot_has_no_room_for_come_by_the_session_beside_it()
+    {
+        var sessions = 0;
+        await using var runtime = StubRuntime.Start(async (set, command, _, stream, ct) =>
+        {
+            await stream.WriteAsync(StubRuntime.Ok([.. NettraceEncoder.I64(7)]), ct);
+            if ((set, command) is (2, 1))
+                return;
+            await stream.WriteAsync(Interlocked.Increment(ref sessions) == 1 ? NamesOnly() : WithoutNames(), ct);
+        });
+        var (result, _) = await CaptureAsync(runtime, Snapshot);
+
+        Assert.Equal([new TypeRow("Shop.Order", 2, 96)], Assert.IsType<CaptureResult.Captured>(result).Types!.Rows);
+    }
+
+    [Fact]
     public async Task A_server_that_never_answers_costs_no_more_than_its_time()
     {
         await using var runtime = StubRuntime.Start((_, _, _, _, ct) => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, ct));
@@ -149,7 +165,7 @@ public sealed class DotNetSourceFaultTests
             await stream.WriteAsync(StubRuntime.Ok([.. NettraceEncoder.I64(7)]), ct);
             if ((set, command) is (2, 1))
             {
-                stopped.SetResult();
+                stopped.TrySetResult();
                 return;
             }
             await stream.WriteAsync(walk, ct);
@@ -295,16 +311,18 @@ public sealed class DotNetSourceFaultTests
 
     private static PlannedCapture Heap(CaptureVariant variant) => new(CaptureType.Heap, PlanDecisions.Chosen, null) { Variant = variant, BufferBytes = 16 << 20 };
 
-    private static byte[] WholeHeap()
-    {
-        var encoder = NettraceEncoder.Start();
-        return encoder
+    private static byte[] WholeHeap() => Heap(NettraceEncoder.Start().Event(15, NettraceEncoder.BulkTypes((1, "Shop.Order"))));
+
+    private static byte[] WithoutNames() => Heap(NettraceEncoder.Start());
+
+    private static byte[] NamesOnly() => NettraceEncoder.Start().Event(15, NettraceEncoder.BulkTypes((1, "Shop.Order"))).ToArray();
+
+    private static byte[] Heap(NettraceEncoder encoder) =>
+        encoder
             .Event(1, NettraceEncoder.GCStart(1))
-            .Event(15, NettraceEncoder.BulkTypes((1, "Shop.Order")))
             .Event(18, encoder.BulkNodes(0, (1, 48), (1, 48)))
             .Event(2, NettraceEncoder.GCEnd(1))
             .ToArray();
-    }
 
     /// <summary>Random behind the header, so that it does not compress.</summary>
     private static byte[] Core(int bytes)
