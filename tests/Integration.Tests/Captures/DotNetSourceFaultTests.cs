@@ -122,10 +122,11 @@ public sealed class DotNetSourceFaultTests
     [Fact]
     public async Task A_walk_that_never_ends_meets_its_deadline_and_keeps_what_came()
     {
-        var encoder = NettraceEncoder.Start();
-        var head = encoder.Event(1, NettraceEncoder.GCStart(1)).ToArray()[..^1];
+        var head = Head().ToArray()[..^1];
         await using var runtime = StubRuntime.Streaming(head, async (stream, ct) =>
         {
+            // Each of the two sessions has a stream of its own.
+            var encoder = Head();
             var sent = head.Length;
             while (true)
             {
@@ -141,6 +142,8 @@ public sealed class DotNetSourceFaultTests
         Assert.Equal(Reasons.TimedOut, partial.Reason);
         Assert.True(partial.Types is { IsPartial: true, Objects: > 1 });
         Assert.Equal(partial.Types.Objects, Assert.IsType<ProfileContent.Types>(ProfileContent.Read(new MemoryStream(stored))).Table.Objects);
+
+        static NettraceEncoder Head() => NettraceEncoder.Start().Event(1, NettraceEncoder.GCStart(1));
     }
 
     [Fact]
