@@ -114,6 +114,10 @@ internal sealed class FaultsGround : IAsyncDisposable
     public async Task<JsonNode> RunningPodAsync(string app) => (await Eventually.Holds(
         () => PodsAsync(app), pods => pods.Any(pod => Text(pod["status"]?["phase"]) == "Running"), $"{app} in {Namespace} runs", Patience))[0];
 
+    /// <summary>Waits until nothing of a pod runs; an old kubelet keeps the object of such a one for a while.</summary>
+    public Task PodEndedAsync(string name) => Eventually.Holds(
+        async () => Items(await GetAsync("pods", "--field-selector", $"metadata.name={name}")), pods => pods.All(HasEnded), $"{name} in {Namespace} ends", Patience);
+
     public static bool HasSidecar(JsonNode pod) => Containers(pod).Any(container => Text(container["name"]) == Names.SidecarContainer);
 
     public static bool IsWatched(JsonNode pod, string container) =>
@@ -197,6 +201,9 @@ internal sealed class FaultsGround : IAsyncDisposable
 
     private static IEnumerable<JsonNode> Containers(JsonNode pod) =>
         new[] { "containers", "initContainers" }.SelectMany(field => pod["spec"]![field]?.AsArray() ?? []).Select(container => container!);
+
+    private static bool HasEnded(JsonNode pod) =>
+        Containers(pod).All(container => StatusOf(pod, Text(container["name"])!)?["state"]?["terminated"] is not null);
 
     private async Task<byte[]> ReadAsync(string key)
     {

@@ -45,7 +45,7 @@ public sealed class FaultsOfThePodTests(Ground all) : FaultStory(all)
         var began = TimeProvider.System.GetTimestamp();
         // The pods that come after it are none of ours.
         await ground.MustAsync("scale", "deployment/app", "--replicas=0");
-        await ground.MustAsync("wait", "--for=delete", $"pod/{pod}", "--timeout=60s");
+        await ground.PodEndedAsync(pod);
         var took = TimeProvider.System.GetElapsedTime(began);
         Assert.True(took < TimeSpan.FromSeconds(30), $"the pod took {took.TotalSeconds:0} s to end, of a grace period of 20 s");
 

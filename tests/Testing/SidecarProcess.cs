@@ -1,4 +1,5 @@
 using System.Globalization;
+using Xunit;
 
 namespace Premortem.Testing;
 
@@ -11,6 +12,8 @@ public sealed class SidecarProcess : IAsyncDisposable
     public const int SigTerm = 15;
     public const int SigCont = 18;
     public const int SigStop = 19;
+
+    private const int ShownLines = 40;
 
     private readonly ChildProcess _process;
     private readonly List<LogLine> _log = [];
@@ -103,5 +106,11 @@ public sealed class SidecarProcess : IAsyncDisposable
 
     public Task<int> ExitAsync(TimeSpan? timeout = null) => _process.WaitForExitAsync(timeout);
 
-    public ValueTask DisposeAsync() => _process.DisposeAsync();
+    /// <summary>What it said stands beside the test that failed.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _process.DisposeAsync();
+        if (TestContext.Current.TestStatus == TestEngineStatus.Running)
+            TestContext.Current.TestOutputHelper?.WriteLine(string.Join('\n', _process.Lines.TakeLast(ShownLines)));
+    }
 }
