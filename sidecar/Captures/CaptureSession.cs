@@ -34,6 +34,9 @@ internal sealed class CaptureSession(
     private static readonly TimeSpan LeastAftermath = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestAftermath = TimeSpan.FromSeconds(60);
 
+    /// <summary>An end that the kernel tells of is seen by then.</summary>
+    private static readonly TimeSpan SeenWithin = TimeSpan.FromSeconds(2);
+
     private readonly Lock _lock = new();
     private readonly List<FiredTrigger> _alsoFired = [];
     private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -129,7 +132,7 @@ internal sealed class CaptureSession(
             _captured.TrySetResult();
             // What there is, before it is known how it ends, which may take a minute.
             around.Reporter.Tell(capture, @as: record => record with { Phase = RecordWriter.PhaseOf(record), CompletedAt = around.Time.GetUtcNow() });
-            var end = await AwaitOutcomeAsync();
+            var end = await AwaitOutcomeAsync(capture);
             lock (_lock)
                 around.Records.Complete(capture, around.Timeline, end, _alsoFired, around.Spec.Triggers);
             around.Reporter.Tell(capture);
@@ -296,6 +299,13 @@ internal sealed class CaptureSession(
         {
             return artifact with { Reason = Reasons.Interrupted, Error = "the sidecar was stopped while this was captured" };
         }
+#pragma warning disable CA1031 // A mistake of ours in one capture must not lose the others.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            Log.Unexpected(around.Log, e, $"capturing {artifact.Type}");
+            return artifact with { Reason = Reasons.Unexpected, Error = e.Message };
+        }
     }
 
     private void Learn(PlannedCapture step, Artifact artifact)
@@ -332,7 +342,7 @@ internal sealed class CaptureSession(
         await Task.WhenAny(life.Found, life.Over, Task.Delay(SourcePatience, around.Time, around.StopCaptures));
     }
 
-    private async Task<TargetEnd?> AwaitOutcomeAsync()
+    private async Task<TargetEnd?> AwaitOutcomeAsync(SpooledCapture capture)
     {
         // Who asked for it waits to have it.
         var window = request is null ? timeLeft * 2 ?? LeastAftermath : LeastAftermath;
@@ -343,9 +353,15 @@ internal sealed class CaptureSession(
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
-            // The end of the last target ends the watch, too: the one may be told here before the other.
-            return life.HasEnded ? await life.Ended : null;
+            // The end of the last target ends the watch, too: the one may be told here before the other. And who captured from it may have
+            // met its end before whoever watches for it.
+            return life.HasEnded || Waiter.IsReadable(life.Process.Descriptor) || capture.Record.Artifacts.Any(artifact => artifact.Reason == Reasons.TargetExited)
+                ? await SeenAsync()
+                : null;
         }
+
+        async Task<TargetEnd?> SeenAsync() =>
+            await Task.WhenAny(life.Ended, Task.Delay(SeenWithin, around.Time)) == life.Ended ? await life.Ended : null;
     }
 
     private static long Milliseconds(Artifact artifact) => (long)(artifact.CompletedAt!.Value - artifact.StartedAt!.Value).TotalMilliseconds;

@@ -7,6 +7,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Premortem.Contracts;
+using Premortem.Sidecar.Hosting;
 
 namespace Premortem.Sidecar.Records;
 
@@ -34,7 +35,7 @@ internal sealed class ReportClient : IDisposable
     {
         (_base, _tokenFile, _time) = (url, tokenFile, time);
         var policy = Trusting(authorities);
-        _http = new HttpClient(new SocketsHttpHandler
+        _http = new HttpClient(new BrokenConnections(new SocketsHttpHandler
         {
             AllowAutoRedirect = false,
             UseCookies = false,
@@ -51,7 +52,7 @@ internal sealed class ReportClient : IDisposable
                 RemoteCertificateValidationCallback = (_, certificate, chain, errors) => errors == SslPolicyErrors.None || IsVouchedFor(authorities, certificate, chain, errors),
             },
             ConnectCallback = (context, ct) => ConnectAsync(context.DnsEndPoint, address, ct),
-        })
+        }))
         {
             Timeout = Timeout.InfiniteTimeSpan,
         };

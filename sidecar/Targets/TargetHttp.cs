@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Premortem.Sidecar.Hosting;
 
 namespace Premortem.Sidecar.Targets;
 
@@ -8,7 +9,7 @@ internal static class TargetHttp
     internal static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(2);
 
     [SuppressMessage("Security", "CA5359", Justification = "See the comment at the callback.")]
-    internal static HttpMessageInvoker Create(int maxConnections) => new(new SocketsHttpHandler
+    internal static HttpMessageInvoker Create(int maxConnections) => new(new BrokenConnections(new SocketsHttpHandler
     {
         UseProxy = false,
         UseCookies = false,
@@ -28,7 +29,7 @@ internal static class TargetHttp
             // that was found by its socket: the kernel vouches for who is at the other end, and no secret is sent.
             RemoteCertificateValidationCallback = static (_, _, _, _) => true,
         },
-    });
+    }));
 
     internal static HttpRequestMessage Request(HttpMethod method, Uri uri) => new(method, uri)
     {

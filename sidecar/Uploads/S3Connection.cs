@@ -2,6 +2,7 @@ using Amazon;
 using Amazon.Runtime;
 using Amazon.S3;
 using Premortem.Contracts.Policies;
+using Premortem.Sidecar.Hosting;
 
 namespace Premortem.Sidecar.Uploads;
 
@@ -48,7 +49,7 @@ internal sealed class S3Connection : HttpClientFactory, IDisposable
 
     public void Dispose() => _client.Dispose();
 
-    private static SocketsHttpHandler Network(S3Limits limits) => new()
+    private static BrokenConnections Network(S3Limits limits) => new(new SocketsHttpHandler
     {
         AllowAutoRedirect = false,
         ConnectTimeout = limits.ConnectTimeout,
@@ -56,7 +57,7 @@ internal sealed class S3Connection : HttpClientFactory, IDisposable
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
         UseCookies = false,
-    };
+    });
 
     // The SDK asks with "Expect: 100-continue" before each body: a round trip, or a whole second with servers that do not know it.
     private sealed class NoExpectation : DelegatingHandler
