@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Premortem.Profiles;
 using Premortem.Profiles.Pprof;
+using Premortem.Sidecar.Hosting;
 
 namespace Premortem.Cli.Reports;
 
@@ -131,7 +132,7 @@ internal sealed class ProfileInput
         }
         if (seconds > 0)
             url = new UriBuilder(url) { Query = (url.Query.Length > 0 ? url.Query + "&" : "?") + string.Create(CultureInfo.InvariantCulture, $"seconds={seconds}") }.Uri;
-        using var http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        using var http = new HttpClient(new BrokenConnections(handler)) { Timeout = Timeout.InfiniteTimeSpan };
         // Without -seconds, a CPU profile takes thirty.
         var most = TimeSpan.FromSeconds(timeout > 0 ? timeout : (seconds > 0 ? seconds : 30) + 60);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);

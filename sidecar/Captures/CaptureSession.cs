@@ -353,15 +353,12 @@ internal sealed class CaptureSession(
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
-            // The end of the last target ends the watch, too: the one may be told here before the other. And who captured from it may have
-            // met its end before whoever watches for it.
-            return life.HasEnded || Waiter.IsReadable(life.Process.Descriptor) || capture.Record.Artifacts.Any(artifact => artifact.Reason == Reasons.TargetExited)
-                ? await SeenAsync()
-                : null;
+            // Who captured from a target, and the kernel, may know of its end before whoever watches for it.
+            if (!life.HasEnded && (Waiter.IsReadable(life.Process.Descriptor) || capture.Record.Artifacts.Any(artifact => artifact.Reason == Reasons.TargetExited)))
+                await Task.WhenAny(life.Over, Task.Delay(SeenWithin, around.Time));
+            // The end of the last target ends the watch, too: the one may be told here before the other.
+            return life.HasEnded ? await life.Ended : null;
         }
-
-        async Task<TargetEnd?> SeenAsync() =>
-            await Task.WhenAny(life.Ended, Task.Delay(SeenWithin, around.Time)) == life.Ended ? await life.Ended : null;
     }
 
     private static long Milliseconds(Artifact artifact) => (long)(artifact.CompletedAt!.Value - artifact.StartedAt!.Value).TotalMilliseconds;

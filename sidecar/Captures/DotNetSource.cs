@@ -57,14 +57,14 @@ internal sealed class DotNetSource(DiagnosticsClient client, Func<DumpFolderSear
         var buffers = (uint)Math.Clamp((step.BufferBytes ?? DefaultBufferBytes) / Mib, 1, 4096);
         // Enabling a heap snapshot collects: the answer comes when the walk is over, which takes seconds for ten million objects.
         var walk = recording.Duration is null ? step.CostTime * 2 ?? TimeSpan.Zero : TimeSpan.Zero;
-        await using var names = recording.OnTypeNames is not null ? await TypeNameSession.StartAsync(client, time, ct) : null;
+        await using var names = recording.OnTypeNames is { } consumer ? await TypeNameSession.StartAsync(client, consumer, time, ct) : null;
         await using var session = await client.StartSessionAsync(
             recording.Providers, buffers, recording.RundownKeywords, recording.WithStacks, ct, walk < bounds.Allowance ? walk : bounds.Allowance);
         await using var received = new ReceivedNettrace(session, recording, destination, bounds, time);
         var cut = await received.ReceiveAsync(recording.Duration ?? step.CostTime * 2 ?? TimeSpan.Zero, ct);
         await received.EndAsync(ct);
         if (names is not null)
-            await names.EndAsync(recording.OnTypeNames!, ct);
+            await names.EndAsync(ct);
         return cut is null ? Judge(step, recording, received) : await JudgeAsync(recording, received, cut, ct);
     }
 

@@ -21,24 +21,27 @@ internal sealed class TypeNameSession : IAsyncDisposable
     private static readonly TimeSpan Within = TimeSpan.FromSeconds(3);
 
     private readonly EventPipeSession _session;
+    private readonly NettraceEventConsumer _consumer;
     private readonly TimeProvider _time;
 
-    private TypeNameSession(EventPipeSession session, TimeProvider time)
+    private TypeNameSession(EventPipeSession session, NettraceEventConsumer consumer, TimeProvider time)
     {
         _session = session;
+        _consumer = consumer;
         _time = time;
     }
 
     public ValueTask DisposeAsync() => _session.DisposeAsync();
 
+    /// <param name="consumer">Takes the names when the session ends.</param>
     /// <returns>Null: the runtime gives none, and the snapshot has to do without.</returns>
-    internal static async Task<TypeNameSession?> StartAsync(DiagnosticsClient client, TimeProvider time, CancellationToken ct)
+    internal static async Task<TypeNameSession?> StartAsync(DiagnosticsClient client, NettraceEventConsumer consumer, TimeProvider time, CancellationToken ct)
     {
         try
         {
             var session = await client.StartSessionAsync(
                 [new(EventPipeProvider.Runtime, HeapSnapshotTable.TypeKeyword, Informational)], BufferMegabytes, rundownKeywords: 0, withStacks: false, ct);
-            return new TypeNameSession(session, time);
+            return new TypeNameSession(session, consumer, time);
         }
         catch (DiagnosticsException)
         {
@@ -47,7 +50,7 @@ internal sealed class TypeNameSession : IAsyncDisposable
     }
 
     /// <summary>Ends it, and has what came looked at. What fails here costs names, and no objects.</summary>
-    internal async Task EndAsync(NettraceEventConsumer consumer, CancellationToken ct)
+    internal async Task EndAsync(CancellationToken ct)
     {
         using var timer = new CancellationTokenSource(Within, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, timer.Token);
@@ -55,7 +58,7 @@ internal sealed class TypeNameSession : IAsyncDisposable
         var stopping = StopAsync(either.Token);
         try
         {
-            var reader = new NettraceReader(consumer);
+            var reader = new NettraceReader(_consumer);
             int read;
             while (reader.Received < MostBytes && (read = await _session.Stream.ReadAsync(buffer, either.Token)) > 0)
                 reader.Feed(buffer.AsSpan(0, read));

@@ -122,11 +122,11 @@ public sealed class DotNetSourceFaultTests
     [Fact]
     public async Task A_walk_that_never_ends_meets_its_deadline_and_keeps_what_came()
     {
-        var head = Head().ToArray()[..^1];
+        var head = WithStart().ToArray()[..^1];
         await using var runtime = StubRuntime.Streaming(head, async (stream, ct) =>
         {
             // Each of the two sessions has a stream of its own.
-            var encoder = Head();
+            var encoder = WithStart();
             var sent = head.Length;
             while (true)
             {
@@ -142,8 +142,6 @@ public sealed class DotNetSourceFaultTests
         Assert.Equal(Reasons.TimedOut, partial.Reason);
         Assert.True(partial.Types is { IsPartial: true, Objects: > 1 });
         Assert.Equal(partial.Types.Objects, Assert.IsType<ProfileContent.Types>(ProfileContent.Read(new MemoryStream(stored))).Table.Objects);
-
-        static NettraceEncoder Head() => NettraceEncoder.Start().Event(1, NettraceEncoder.GCStart(1));
     }
 
     [Fact]
@@ -314,15 +312,18 @@ public sealed class DotNetSourceFaultTests
 
     private static PlannedCapture Heap(CaptureVariant variant) => new(CaptureType.Heap, PlanDecisions.Chosen, null) { Variant = variant, BufferBytes = 16 << 20 };
 
-    private static byte[] WholeHeap() => Heap(NettraceEncoder.Start().Event(15, NettraceEncoder.BulkTypes((1, "Shop.Order"))));
+    private static byte[] WholeHeap() => WithObjects(WithNames(WithStart()));
 
-    private static byte[] WithoutNames() => Heap(NettraceEncoder.Start());
+    private static byte[] WithoutNames() => WithObjects(WithStart());
 
-    private static byte[] NamesOnly() => NettraceEncoder.Start().Event(15, NettraceEncoder.BulkTypes((1, "Shop.Order"))).ToArray();
+    private static byte[] NamesOnly() => WithNames(NettraceEncoder.Start()).ToArray();
 
-    private static byte[] Heap(NettraceEncoder encoder) =>
+    private static NettraceEncoder WithStart() => NettraceEncoder.Start().Event(1, NettraceEncoder.GCStart(1));
+
+    private static NettraceEncoder WithNames(NettraceEncoder encoder) => encoder.Event(15, NettraceEncoder.BulkTypes((1, "Shop.Order")));
+
+    private static byte[] WithObjects(NettraceEncoder encoder) =>
         encoder
-            .Event(1, NettraceEncoder.GCStart(1))
             .Event(18, encoder.BulkNodes(0, (1, 48), (1, 48)))
             .Event(2, NettraceEncoder.GCEnd(1))
             .ToArray();
