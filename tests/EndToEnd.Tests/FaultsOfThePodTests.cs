@@ -29,7 +29,9 @@ public sealed class FaultsOfThePodTests(Ground all) : FaultStory(all)
         var capture = await ground.StoredCaptureOfAsync(pod);
         var record = await ground.AssertWholeAsync(capture);
         Assert.Contains(record.Artifacts, artifact => artifact is { Type: "Heap", IsComplete: true });
-        var after = Assert.Single(await ground.PodsAsync("app"));
+        // What the next life stores may be told before the kubelet tells of that life.
+        var after = Assert.Single(await Eventually.Holds(
+            () => ground.PodsAsync("app"), pods => pods.Any(now => RestartsOf(now, Names.SidecarContainer) > 0), "the kubelet tells of the sidecar's restart", Patience));
         Assert.Equal(1, RestartsOf(after, Names.SidecarContainer));
         Assert.Equal(0, RestartsOf(after, "app"));
     }
