@@ -125,7 +125,7 @@ internal sealed class TargetWatch(string key, string container, TriggerEngine en
         var heap = Life?.Heap;
         // Go's own limit is a soft one: nothing ends there.
         var heapLimit = Life?.Identity.Runtime is { Kind: RuntimeKind.DotNet, HeapLimitBytes: { } bytes } ? bytes : (long?)null;
-        var ceiling = _ceiling.Of(reading, reading.Ceiling(GivenLimit(reading)), heapLimit, heap);
+        var ceiling = _ceiling.Of(reading, at, reading.Ceiling(GivenLimit(reading)), heapLimit, heap);
         return new MemorySample(at, elapsed, reading, ceiling) { HeapAfterGcBytes = heap?.AfterCollectionBytes, OutsideHeapBytes = _ceiling.OutsideHeapBytes };
     }
 
