@@ -69,8 +69,9 @@ RUN dotnet restore operator -p:PublishReadyToRun=true --use-current-runtime
 COPY .editorconfig ./
 COPY contracts contracts
 COPY runtime runtime
-# One file of the sidecar's is the operator's too: what a schedule is.
+# Two files of the sidecar's are the operator's too: what a schedule is, and a broken connection.
 COPY sidecar/Triggers sidecar/Triggers
+COPY sidecar/Hosting/BrokenConnections.cs sidecar/Hosting/
 COPY operator operator
 COPY eng/image-files eng/image-sbom eng/
 ARG SOURCE_REVISION=

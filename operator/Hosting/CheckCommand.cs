@@ -5,6 +5,7 @@ using k8s.Autorest;
 using k8s.Models;
 using Premortem.Operator.Resources;
 using Premortem.Runtime;
+using Premortem.Sidecar.Hosting;
 
 namespace Premortem.Operator.Hosting;
 
@@ -114,7 +115,7 @@ internal sealed class CheckCommand(OperatorOptions options, IKubernetes client, 
             "webhooks",
             async ct =>
             {
-                using var http = new HttpClient(Handler(bundle)) { Timeout = s_patience };
+                using var http = new HttpClient(new BrokenConnections(Handler(bundle))) { Timeout = s_patience };
                 using var answer = await http.GetAsync(new Uri(new Uri(where), "/readyz"), ct);
                 var text = (await answer.Content.ReadAsStringAsync(ct)).Trim();
                 return answer.IsSuccessStatusCode ? $"{where} answers, with a certificate that the caBundle vouches for" : throw new CheckFailedException($"{where} is not ready: {text.ReplaceLineEndings(", ")}");
