@@ -14,12 +14,20 @@ internal static class TopCommand
     {
         var (input, flags) = (new ProfileInput(), new ReportFlags());
         var source = ProfileInput.Source("file", "A pprof profile, a type table, or a .NET heap or allocations, gzip or not; a capture's folder; a URL; - is standard input.");
-        var command = new Command("top", "Print the functions that hold most of the memory, or spend most of the time.") { source };
+        var retained = new Option<bool>("--retained", "-retained") { Description = "Of a .NET heap: order types by what would go if their objects went." };
+        var command = new Command("top", "Print the functions that hold most of the memory, or spend most of the time.") { source, retained };
         flags.AddTo(command);
         input.AddTo(command);
         ProfileVerb.SetAction(command, world, async (parsed, output, ct) =>
         {
             var options = flags.Options(parsed);
+            if (parsed.GetValue(retained))
+            {
+                if (flags.Base(parsed) is not null)
+                    throw VerbException.Usage("-retained is of one heap: what two retain is compared by eye");
+                RetainedTop.Write(await input.ReadHeapAsync(parsed, parsed.GetValue(source)!, ct), options, output);
+                return;
+            }
             var content = await input.ReadAsync(parsed, parsed.GetValue(source)!, ct);
             var subtracted = flags.Base(parsed) is { } other ? await input.ReadAsync(parsed, other, ct) : null;
             Write(output, parsed.GetValue(source)!, content, subtracted, options);
