@@ -34,6 +34,7 @@ internal static class CommandTree
           premortem flame cpu.pb.gz -o cpu.svg                  a picture of the stacks, for a browser
           premortem merge a/heap.pb.gz b/heap.pb.gz -o all.pb.gz
           premortem convert cpu.nettrace -o cpu.pb.gz           .NET's CPU samples for go tool pprof; also .speedscope.json, .folded
+          premortem convert heap.nettrace.gz -o heap.gcdump     a .NET heap for PerfView and Visual Studio
           curl -s localhost:6060/debug/pprof/heap | premortem top -
 
         Exit codes: 0 done, 1 could not be done, 2 not understood.

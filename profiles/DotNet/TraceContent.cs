@@ -42,7 +42,7 @@ internal static class TraceContent
             ArrayPool<byte>.Shared.Return(buffer);
         }
         if (heap.Objects > 0 && graph is not null)
-            return new ProfileContent.Heap(graph.ToGraph(isPartial: !heap.HasEnded || reader.Dropped > 0));
+            return new ProfileContent.Heap(graph.ToGraph(isPartial: !heap.HasEnded || reader.Dropped > 0, reader.Header));
         if (heap.Objects > 0)
             return new ProfileContent.Types(heap.ToTable(reader.Dropped, int.MaxValue));
         if (cpu.Count > 0)

@@ -24,6 +24,13 @@ public sealed class HeapGraph
     /// </summary>
     public bool IsPartial { get; init; }
 
+    /// <summary>When it was taken; the default: not known.</summary>
+    internal DateTimeOffset TakenAt { get; init; }
+
+    internal int ProcessId { get; init; }
+
+    internal int PointerSize { get; init; } = 8;
+
     internal ulong[] Addresses { get; init; } = [];
 
     /// <summary>Of each object; the highest number stands for what is in <see cref="LargeSizes"/>.</summary>
@@ -96,6 +103,10 @@ public sealed class HeapGraph
     /// themselves, cum what hangs on them.
     /// </summary>
     public PprofProfile ToProfile() => HeapProfile.Of(this);
+
+    /// <summary>Writes the heap as a <c>.gcdump</c>, which PerfView and Visual Studio open.</summary>
+    /// <exception cref="ArgumentException">The heap is larger than the format can say.</exception>
+    public void WriteGcDump(Stream stream) => GcDump.Write(this, stream);
 
     /// <summary>Reads a heap snapshot, or a part of one, to its end; gzip or not.</summary>
     /// <exception cref="ProfileFormatException">It is no nettrace stream, or has no heap.</exception>

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Premortem.Profiles.Nettrace;
 
 namespace Premortem.Profiles.Heaps;
 
@@ -120,7 +121,9 @@ internal sealed class HeapGraphBuilder
     }
 
     /// <summary>The graph of what was taken. The builder is empty then.</summary>
-    public HeapGraph Build(bool isPartial)
+    /// <param name="isPartial">Whether more is missing than the builder can see.</param>
+    /// <param name="stream">What it was read from, where that is known.</param>
+    public HeapGraph Build(bool isPartial, NettraceHeader? stream = null)
     {
         var count = _addresses.Count;
         var (names, merged) = MergedNames();
@@ -174,6 +177,9 @@ internal sealed class HeapGraphBuilder
             Array.Resize(ref references, written);
         return new HeapGraph
         {
+            TakenAt = stream?.StartedAt ?? default,
+            ProcessId = stream?.ProcessId ?? 0,
+            PointerSize = stream?.PointerSize ?? 8,
             Addresses = addresses,
             Sizes = _bytes.Drain(count),
             LargeSizes = _large,

@@ -30,6 +30,6 @@ internal static class HeapProfile
         }
         if (graph.IsPartial)
             writer.Comment(string.Create(CultureInfo.InvariantCulture, $"of a part of the heap: {graph.Objects} objects were seen"));
-        return writer.ToProfile(default, default, 0, "inuse_space", "bytes");
+        return writer.ToProfile(graph.TakenAt, default, 0, "inuse_space", "bytes");
     }
 }

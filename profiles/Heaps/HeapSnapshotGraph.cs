@@ -50,7 +50,8 @@ internal sealed class HeapSnapshotGraph
     }
 
     /// <param name="isPartial">Whether the walk has not ended, or events were dropped.</param>
-    public HeapGraph ToGraph(bool isPartial) => _builder.Build(isPartial || _isDamaged || _areEdgesLost);
+    /// <param name="stream">What the stream says of itself.</param>
+    public HeapGraph ToGraph(bool isPartial, NettraceHeader? stream) => _builder.Build(isPartial || _isDamaged || _areEdgesLost, stream);
 
     private void OnNodes(in NettraceEvent item)
     {
