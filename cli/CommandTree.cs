@@ -24,6 +24,7 @@ internal static class CommandTree
           premortem top heap.nettrace.gz                        which types hold a .NET heap; types.json has the same
           premortem top -retained heap.nettrace.gz              by what would go with them
           premortem gcroot Order heap.nettrace.gz               what holds a .NET heap's objects of such types
+          premortem top trace.out                               an execution trace of Go, summed up
           premortem top -lines -focus=checkout heap.pb.gz       by line, of stacks with such a function
           premortem top http://localhost:6060/debug/pprof/heap  of a program that runs
           premortem diff my-capture/                            what a fetched capture has above its baseline

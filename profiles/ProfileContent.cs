@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using Premortem.Profiles.DotNet;
+using Premortem.Profiles.GoTrace;
 using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Nettrace;
 using Premortem.Profiles.Pprof;
@@ -25,6 +26,9 @@ public abstract record ProfileContent
     /// <summary>The nettrace stream of a heap, read with what its objects refer to.</summary>
     public sealed record Heap(HeapGraph Graph) : ProfileContent;
 
+    /// <summary>An execution trace of Go's.</summary>
+    public sealed record Trace(GoTraceSummary Summary) : ProfileContent;
+
     /// <summary>Reads a stream to its end; gzip or not.</summary>
     /// <param name="stream">The stream.</param>
     /// <param name="withGraph">Of a heap, read also what objects refer to: seconds and some hundred megabytes for ten million objects.</param>
@@ -43,6 +47,8 @@ public abstract record ProfileContent
             source = new TailStream(head, stream);
         if (NettraceReader.IsNettrace(first))
             return isGzip ? ReadPacked(source, withGraph) : TraceContent.Read(source, withGraph);
+        if (GoTraceReader.IsOne(first))
+            return new Trace(GoTraceReader.Read(source));
         if (LegacyText.IsOne(first))
         {
             var (text, length) = ProfileBytes.Read(source, PprofProfile.DefaultMaxBytes);

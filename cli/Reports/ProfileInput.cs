@@ -16,7 +16,7 @@ internal sealed class ProfileInput
     // What a person would most likely look into, in a folder that has several.
     private static readonly string[] Types = ["heap", "types", "allocs", "allocations", "cpu", "goroutine", "block", "mutex", "threadcreate"];
 
-    private static readonly string[] Extensions = [".pb.gz", ".pb", ".nettrace.gz", ".nettrace", ".json"];
+    private static readonly string[] Extensions = [".pb.gz", ".pb", ".nettrace.gz", ".nettrace", ".json", ".out"];
 
     private readonly Option<string?> _type = new("--type")
     {
@@ -92,6 +92,7 @@ internal sealed class ProfileInput
         {
             ProfileContent.Functions functions => functions.Profile,
             ProfileContent.Heap heap => heap.Graph.ToProfile(),
+            ProfileContent.Trace => throw new VerbException($"{Printable.Of(source)}: this is an execution trace of Go, which 'go tool trace' opens; 'premortem top' sums it up"),
             _ => throw new VerbException($"{Printable.Of(source)}: this is a table of types, without stacks; 'premortem top' prints it"),
         };
 

@@ -13,7 +13,7 @@ internal static class TopCommand
     internal static Command Create(World world)
     {
         var (input, flags) = (new ProfileInput(), new ReportFlags());
-        var source = ProfileInput.Source("file", "A pprof profile, a type table, or a .NET heap or allocations, gzip or not; a capture's folder; a URL; - is standard input.");
+        var source = ProfileInput.Source("file", "A pprof profile, a type table, a .NET heap or allocations, or a Go execution trace, gzip or not; a capture's folder; a URL; - is standard input.");
         var retained = new Option<bool>("--retained", "-retained") { Description = "Of a .NET heap: order types by what would go if their objects went." };
         var command = new Command("top", "Print the functions that hold most of the memory, or spend most of the time.") { source, retained };
         flags.AddTo(command);
@@ -68,6 +68,7 @@ internal static class TopCommand
                 (ProfileContent.Functions functions, null) => TopTable.Of(functions.Profile, options).Write,
                 (ProfileContent.Functions functions, ProfileContent.Functions other) => TopTable.Of(functions.Profile, options with { Base = other.Profile }).Write,
                 (ProfileContent.Types types, ProfileContent.Types other) => TypeTop.Difference(types.Table, other.Table, options).Write,
+                (ProfileContent.Trace trace, null) => trace.Summary.Write,
                 _ => throw new ArgumentException("a profile and a type table cannot be compared"),
             };
             write(output);

@@ -7,6 +7,9 @@ namespace Premortem.Profiles.Heaps;
 /// </summary>
 internal sealed class DominatorTree
 {
+    // A pass over all marks of a heap of large arrays costs nothing beside filling the next of them.
+    private const int WorthCollecting = 1_000_000;
+
     private readonly int[] _vertices;
     private readonly int[] _dominators;
 
@@ -17,8 +20,9 @@ internal sealed class DominatorTree
 
     public static DominatorTree Of(HeapGraph graph)
     {
-        var (vertices, numbers, parents, count) = Search(graph);
-        var (starts, sources) = Incoming(graph, vertices, numbers, count);
+        var (vertices, parents, starts, sources, count) = Prepare(graph);
+        if (count > WorthCollecting)
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         return new DominatorTree(vertices, Dominators(parents, starts, sources, count), count);
     }
 
@@ -76,6 +80,13 @@ internal sealed class DominatorTree
         return all;
     }
 
+    private static (int[] Vertices, int[] Parents, int[] Starts, int[] Sources, int Count) Prepare(HeapGraph graph)
+    {
+        var (vertices, numbers, parents, count) = Search(graph);
+        var (starts, sources) = Incoming(graph, vertices, numbers, count);
+        return (vertices, parents, starts, sources, count);
+    }
+
     private static (int[] Vertices, int[] Numbers, int[] Parents, int Count) Search(HeapGraph graph)
     {
         var (starts, references) = (graph.Starts, graph.References);
@@ -122,7 +133,8 @@ internal sealed class DominatorTree
         var (semi, label, buckets, dominators) = (new int[count + 1], new int[count + 1], new int[count + 1], new int[count + 1]);
         for (var i = 0; i <= count; i++)
             (semi[i], label[i]) = (i, i);
-        var path = new Stack<int>();
+        // As deep as the deepest way up that is asked for: a list of all objects, at worst.
+        var (path, depth) = (new int[1024], 0);
         for (var at = count; at > 1; at--)
         {
             for (var i = starts[at]; i < starts[at + 1]; i++)
@@ -148,9 +160,14 @@ internal sealed class DominatorTree
             if (node < linked)
                 return node;
             for (var at = node; ancestors[at] >= linked; at = ancestors[at])
-                path.Push(at);
-            while (path.TryPop(out var below))
             {
+                if (depth == path.Length)
+                    Array.Resize(ref path, path.Length * 2);
+                path[depth++] = at;
+            }
+            while (depth > 0)
+            {
+                var below = path[--depth];
                 var above = ancestors[below];
                 if (semi[label[above]] < semi[label[below]])
                     label[below] = label[above];

@@ -16,6 +16,7 @@ internal sealed class HeapGraphBuilder
     private const int MaxTypes = 1 << 20;
     private const int OtherTypes = 0;
     private const int PageBits = 12;
+    private const int WorthCollecting = 1_000_000;
     private const string ArrayOfSlots = "System.Object[]";
 
     private readonly ChunkedList<ulong> _addresses = new();
@@ -175,13 +176,17 @@ internal sealed class HeapGraphBuilder
         starts[count + _roots.Count + 1] = written;
         if (written < references.Length * 0.9)
             Array.Resize(ref references, written);
+        var sizes = _bytes.Drain(count);
+        // What was collected lies there twice now, and nothing would ask for it before the next large arrays do.
+        if (count > WorthCollecting)
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         return new HeapGraph
         {
             TakenAt = stream?.StartedAt ?? default,
             ProcessId = stream?.ProcessId ?? 0,
             PointerSize = stream?.PointerSize ?? 8,
             Addresses = addresses,
-            Sizes = _bytes.Drain(count),
+            Sizes = sizes,
             LargeSizes = _large,
             TypeOf = types,
             TypeNames = names,

@@ -11,10 +11,13 @@ internal sealed class PathTree
     /// <summary>Where no root was seen to hold an object.</summary>
     public const string NoRoot = "no root seen";
 
+    /// <summary>Where there are more different paths than a person or a browser can look at.</summary>
+    public const string Untold = "longer paths";
+
     // Longer cycles of types are told as often as they come, up to the depth.
     private const int Fold = 32;
     private const int MaxDepth = 128;
-    private const int MaxPlaces = 4_000_000;
+    private const int MaxPlaces = 100_000;
 
     private readonly HeapGraph _graph;
     private readonly Dictionary<ulong, int> _children = [];
@@ -113,17 +116,20 @@ internal sealed class PathTree
 
     private int Child(int parent, int type)
     {
-        ref var place = ref CollectionsMarshal.GetValueRefOrAddDefault(_children, ((ulong)(uint)parent << 32) | (uint)type, out var isKnown);
+        var key = ((ulong)(uint)parent << 32) | (uint)type;
+        ref var place = ref CollectionsMarshal.GetValueRefOrAddDefault(_children, key, out var isKnown);
         if (isKnown)
             return place;
         var at = parent;
         for (var i = 0; i < Fold && at >= 0 && _places[at].Parent >= 0; i++, at = _places[at].Parent)
             if (_places[at].Type == type)
                 return place = at;
-        if (_places.Count >= MaxPlaces || _places[parent].Depth >= MaxDepth)
+        var isUntold = _places.Count >= MaxPlaces || _places[parent].Depth >= MaxDepth;
+        if (isUntold && _places[parent] is not { Depth: 0 })
         {
-            // What lies deeper counts where the path was left; a type's own number may then be too small, never that of its holder.
-            return place = parent;
+            // Of each type there is one such place: what it holds is told in full, how it is held is not.
+            var untold = Child(Root(Untold), type);
+            return _children[key] = untold;
         }
         _places.Add(new Place(parent, type, _places[parent].Depth + 1));
         return place = _places.Count - 1;

@@ -234,6 +234,26 @@ public sealed class HeapGraphTests
     }
 
     [Fact]
+    public void More_different_paths_than_anybody_reads_are_told_as_one_and_lose_no_object()
+    {
+        // Every object of a type of its own in a long chain: each path is another, and longer than the last.
+        var builder = new HeapGraphBuilder();
+        for (var i = 1ul; i <= 1000; i++)
+        {
+            builder.Name(i, $"T{i}");
+            builder.Add(i * 24, 24, builder.TypeOf(i), 1);
+            builder.AddReference((i + 1) * 24);
+        }
+        builder.AddRoot(HeapRootKind.Stack, 24);
+        var graph = builder.Build(isPartial: false);
+
+        Assert.Equal(101, PathTo(graph, "T100").Count);
+        Assert.Equal(PathTree.Untold, PathTo(graph, "T900")[0]);
+        Assert.Equal(24_000, graph.Paths.Places.Sum(place => place.Bytes));
+        Assert.All(graph.Retention(int.MaxValue, 1), type => Assert.Equal((1, type.Name), (type.Paths[0].Objects, type.Paths[0].Steps[^1])));
+    }
+
+    [Fact]
     public void The_table_is_the_one_that_is_counted_without_the_graph()
     {
         var bytes = new SmallHeap().Add("1", 24, "A", "2").Add("2", 24, "A").Add("3", 100, "B").Root("1").Encode().ToArray();
@@ -242,6 +262,30 @@ public sealed class HeapGraphTests
         var counted = Assert.IsType<ProfileContent.Types>(ProfileContent.Read(new MemoryStream(bytes))).Table;
         Assert.Equal(counted.Rows, graph.Rows);
         Assert.Equal((counted.Objects, counted.Bytes, counted.IsPartial, counted.Measure), (graph.Objects, graph.Bytes, graph.IsPartial, graph.Measure));
+    }
+
+    [Fact]
+    public void Of_a_real_program_the_static_variable_that_leaks_is_found_with_all_that_hangs_on_it()
+    {
+        // testdata/orders.nettrace.gz: tests/Targets/dotnet-leak on .NET 10, with 416 orders in OrderBook.s_orders, taken by the sidecar.
+        using var file = File.OpenRead(Repository.TestData("orders.nettrace.gz"));
+        var graph = HeapGraph.Read(file);
+
+        Assert.False(graph.IsPartial);
+        var order = Assert.Single(graph.Retention(paths: 9, which: name => name == "Shop.Orders.Order"));
+        var path = Assert.Single(order.Paths);
+        Assert.Equal(["static s_orders", "System.Collections.Generic.List`1[Shop.Orders.Order]", "Shop.Orders.Order[]", "Shop.Orders.Order"], path.Steps);
+        Assert.Equal((416, 416, 416 * 48), (order.Objects, path.Objects, order.Bytes));
+        // Each with its lines, their names and its comment; the customers are another variable's.
+        var parts = graph.ToTable(int.MaxValue).Rows.Where(row => row.Name is "Shop.Orders.OrderLine" or "Shop.Orders.OrderLine[]").Sum(row => row.Bytes);
+        Assert.InRange(order.Retained!.Value, order.Bytes + parts + 416 * 24, 250_000);
+        Assert.Equal(["static s_customers", "Shop.Orders.Customer[]", "Shop.Orders.Customer"], PathTo(graph, "Shop.Orders.Customer"));
+        // The list holds all of them, and its array; nothing of the runtime's is charged to it.
+        var list = Assert.Single(graph.Retention(which: name => name == "System.Collections.Generic.List`1[Shop.Orders.Order]"));
+        Assert.InRange(list.Retained!.Value - order.Retained.Value, 32 + 24 + 416 * 8, 32 + 24 + 1024 * 8);
+        // Next to nothing is held by what was not seen.
+        var unseen = graph.Paths.Places.Select((place, i) => (place, i)).Where(at => at.place.Parent >= 0 && graph.Paths.NameOf(at.place.Parent) == PathTree.NoRoot).Sum(at => at.place.Bytes);
+        Assert.InRange(unseen, 0, graph.ToTable().Bytes / 20);
     }
 
     [Fact]
@@ -257,5 +301,5 @@ public sealed class HeapGraphTests
 
     private static List<(string Name, long? Retained)> Retained(HeapGraph graph) => [.. graph.Retention().Select(type => (type.Name, type.Retained))];
 
-    private static IReadOnlyList<string> PathTo(HeapGraph graph, string type) => graph.Retention().Single(row => row.Name == type).Paths[0].Steps;
+    private static IReadOnlyList<string> PathTo(HeapGraph graph, string type) => graph.Retention(which: name => name == type)[0].Paths[0].Steps;
 }
