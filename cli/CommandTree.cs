@@ -22,6 +22,9 @@ internal static class CommandTree
           premortem top -base baseline-heap.pb.gz heap.pb.gz    what has grown since the baseline
           premortem top cpu.pb.gz                               what spends the time
           premortem top heap.nettrace.gz                        which types hold a .NET heap; types.json has the same
+          premortem top -retained heap.nettrace.gz              by what would go with them
+          premortem gcroot Order heap.nettrace.gz               what holds a .NET heap's objects of such types
+          premortem top trace.out                               an execution trace of Go, summed up
           premortem top -lines -focus=checkout heap.pb.gz       by line, of stacks with such a function
           premortem top http://localhost:6060/debug/pprof/heap  of a program that runs
           premortem diff my-capture/                            what a fetched capture has above its baseline
@@ -32,6 +35,7 @@ internal static class CommandTree
           premortem flame cpu.pb.gz -o cpu.svg                  a picture of the stacks, for a browser
           premortem merge a/heap.pb.gz b/heap.pb.gz -o all.pb.gz
           premortem convert cpu.nettrace -o cpu.pb.gz           .NET's CPU samples for go tool pprof; also .speedscope.json, .folded
+          premortem convert heap.nettrace.gz -o heap.gcdump     a .NET heap for PerfView and Visual Studio
           curl -s localhost:6060/debug/pprof/heap | premortem top -
 
         Exit codes: 0 done, 1 could not be done, 2 not understood.
@@ -53,6 +57,7 @@ internal static class CommandTree
         root.Add(StackCommands.CreateTags(world));
         root.Add(StackCommands.CreateMerge(world));
         root.Add(StackCommands.CreateFlame(world));
+        root.Add(GcRootCommand.Create(world));
         root.Add(ConvertCommand.Create(world));
         root.Add(HelpCommand(root));
         var builtIn = root.Options.OfType<HelpOption>().Single();

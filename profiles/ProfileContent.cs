@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using Premortem.Profiles.DotNet;
+using Premortem.Profiles.GoTrace;
 using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Nettrace;
 using Premortem.Profiles.Pprof;
@@ -22,9 +23,17 @@ public abstract record ProfileContent
     /// <summary>A type table, or the nettrace stream of a heap or of allocations.</summary>
     public sealed record Types(TypeTable Table) : ProfileContent;
 
+    /// <summary>The nettrace stream of a heap, read with what its objects refer to.</summary>
+    public sealed record Heap(HeapGraph Graph) : ProfileContent;
+
+    /// <summary>An execution trace of Go's.</summary>
+    public sealed record Trace(GoTraceSummary Summary) : ProfileContent;
+
     /// <summary>Reads a stream to its end; gzip or not.</summary>
+    /// <param name="stream">The stream.</param>
+    /// <param name="withGraph">Of a heap, read also what objects refer to: seconds and some hundred megabytes for ten million objects.</param>
     /// <exception cref="ProfileFormatException">It is none of them, or none that is whole and valid.</exception>
-    public static ProfileContent Read(Stream stream)
+    public static ProfileContent Read(Stream stream, bool withGraph = false)
     {
         var start = stream.CanSeek ? stream.Position : 0;
         var head = new byte[HeadBytes];
@@ -37,7 +46,9 @@ public abstract record ProfileContent
         else
             source = new TailStream(head, stream);
         if (NettraceReader.IsNettrace(first))
-            return isGzip ? ReadPacked(source) : TraceContent.Read(source);
+            return isGzip ? ReadPacked(source, withGraph) : TraceContent.Read(source, withGraph);
+        if (GoTraceReader.IsOne(first))
+            return new Trace(GoTraceReader.Read(source));
         if (LegacyText.IsOne(first))
         {
             var (text, length) = ProfileBytes.Read(source, PprofProfile.DefaultMaxBytes);
@@ -48,12 +59,12 @@ public abstract record ProfileContent
             : new Functions(PprofProfile.Read(source));
     }
 
-    private static ProfileContent ReadPacked(Stream source)
+    private static ProfileContent ReadPacked(Stream source, bool withGraph)
     {
         using var gzip = new GZipStream(source, CompressionMode.Decompress, leaveOpen: true);
         try
         {
-            return TraceContent.Read(gzip);
+            return TraceContent.Read(gzip, withGraph);
         }
         catch (InvalidDataException e)
         {

@@ -18,17 +18,18 @@ internal static class ConvertCommand
         ("speedscope", ".json"),
         ("folded", ".folded"),
         ("folded", ".txt"),
+        ("gcdump", ".gcdump"),
     ];
 
     internal static Command Create(World world)
     {
         var (input, flags) = (new ProfileInput(), new ReportFlags(rows: false));
-        var source = ProfileInput.Source("file", "A pprof profile, or CPU samples of .NET (cpu.nettrace); a capture's folder; a URL; - is standard input.");
-        var into = new Option<string>("--output", "-o") { Description = "The file to write; its extension says the format: .pb.gz, .pb, .speedscope.json or .folded; - is standard output.", HelpName = "file", Required = true };
-        var format = new Option<string?>("--format") { Description = "pprof, pprof-raw, speedscope or folded, whatever the extension says." };
+        var source = ProfileInput.Source("file", "A pprof profile, CPU samples of .NET (cpu.nettrace) or a .NET heap (heap.nettrace.gz); a capture's folder; a URL; - is standard input.");
+        var into = new Option<string>("--output", "-o") { Description = "The file to write; its extension says the format: .pb.gz, .pb, .speedscope.json, .folded or .gcdump; - is standard output.", HelpName = "file", Required = true };
+        var format = new Option<string?>("--format") { Description = "pprof, pprof-raw, speedscope, folded or gcdump, whatever the extension says." };
         format.AcceptOnlyFromAmong([.. Formats.Select(known => known.Format).Distinct()]);
         var force = new Option<bool>("--force") { Description = "Replace a file that is there." };
-        var command = new Command("convert", "Write a profile in another format: pprof's, speedscope's or folded stacks.") { source, into, format, force };
+        var command = new Command("convert", "Write a profile in another format: pprof's, speedscope's or folded stacks; a .NET heap also as .gcdump.") { source, into, format, force };
         flags.AddTo(command);
         input.AddTo(command);
         ProfileVerb.SetAction(command, world, async (parsed, _, ct) =>
@@ -36,6 +37,14 @@ internal static class ConvertCommand
             var path = parsed.GetValue(into)!;
             var chosen = parsed.GetValue(format) ?? FormatOf(path);
             var options = flags.Options(parsed);
+            if (chosen == "gcdump")
+            {
+                if (options.Filters != new StackFilters() || flags.Base(parsed) is not null)
+                    throw VerbException.Usage("a .gcdump is of one whole heap: PerfView and Visual Studio filter and compare");
+                var graph = await input.ReadHeapAsync(parsed, parsed.GetValue(source)!, ct);
+                OutputFile.Write(world, path, parsed.GetValue(force), graph.WriteGcDump);
+                return;
+            }
             if (chosen.StartsWith("pprof", StringComparison.Ordinal) && options.Filters != new StackFilters())
                 throw VerbException.Usage("a pprof profile is converted whole: give the filters to the tool that opens it, or write speedscope or folded");
             var profile = await input.ReadStacksAsync(parsed, parsed.GetValue(source)!, ct);
@@ -74,6 +83,6 @@ internal static class ConvertCommand
                 return format;
         throw VerbException.Usage(path == "-"
             ? "standard output has no extension: --format says what to write"
-            : $"no format has the extension of {Printable.Of(path)}: name it .pb.gz, .pb, .speedscope.json or .folded, or give --format");
+            : $"no format has the extension of {Printable.Of(path)}: name it .pb.gz, .pb, .speedscope.json, .folded or .gcdump, or give --format");
     }
 }

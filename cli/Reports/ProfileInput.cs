@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Premortem.Profiles;
+using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Pprof;
 using Premortem.Sidecar.Hosting;
 
@@ -15,7 +16,7 @@ internal sealed class ProfileInput
     // What a person would most likely look into, in a folder that has several.
     private static readonly string[] Types = ["heap", "types", "allocs", "allocations", "cpu", "goroutine", "block", "mutex", "threadcreate"];
 
-    private static readonly string[] Extensions = [".pb.gz", ".pb", ".nettrace.gz", ".nettrace", ".json"];
+    private static readonly string[] Extensions = [".pb.gz", ".pb", ".nettrace.gz", ".nettrace", ".json", ".out"];
 
     private readonly Option<string?> _type = new("--type")
     {
@@ -58,19 +59,19 @@ internal sealed class ProfileInput
     internal string? TypeOf(ParseResult parsed) => parsed.GetValue(_type);
 
     /// <summary>What stands there; an error says what could not be read.</summary>
-    internal async Task<ProfileContent> ReadAsync(ParseResult parsed, string source, CancellationToken ct, string? type = null)
+    internal async Task<ProfileContent> ReadAsync(ParseResult parsed, string source, CancellationToken ct, string? type = null, bool withGraph = false)
     {
         try
         {
             if (UrlOf(source) is { } url)
-                return ProfileContent.Read(await GetAsync(url, source, parsed.GetValue(_seconds), parsed.GetValue(_timeout), ct));
+                return ProfileContent.Read(await GetAsync(url, source, parsed.GetValue(_seconds), parsed.GetValue(_timeout), ct), withGraph);
             if (source != "-" && Directory.Exists(source))
                 source = FileIn(source, type ?? parsed.GetValue(_type));
             // No buffer of its own: the reads are large.
             await using var input = source == "-"
                 ? Console.OpenStandardInput()
                 : new FileStream(source, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
-            return ProfileContent.Read(input);
+            return ProfileContent.Read(input, withGraph);
         }
         catch (FileNotFoundException e)
         {
@@ -85,11 +86,21 @@ internal sealed class ProfileInput
             new($"{(source == "-" ? "standard input" : Printable.Of(source))}: {problem}", ExitCodes.Failed, e);
     }
 
-    /// <summary>As <see cref="ReadAsync"/>, of what has stacks.</summary>
+    /// <summary>As <see cref="ReadAsync"/>, of what has stacks: of a .NET heap, the paths by which its roots hold it.</summary>
     internal async Task<PprofProfile> ReadStacksAsync(ParseResult parsed, string source, CancellationToken ct) =>
-        await ReadAsync(parsed, source, ct) is ProfileContent.Functions functions
-            ? functions.Profile
-            : throw new VerbException($"{Printable.Of(source)}: this is a table of types, without stacks; 'premortem top' prints it");
+        await ReadAsync(parsed, source, ct, withGraph: true) switch
+        {
+            ProfileContent.Functions functions => functions.Profile,
+            ProfileContent.Heap heap => heap.Graph.ToProfile(),
+            ProfileContent.Trace => throw new VerbException($"{Printable.Of(source)}: this is an execution trace of Go, which 'go tool trace' opens; 'premortem top' sums it up"),
+            _ => throw new VerbException($"{Printable.Of(source)}: this is a table of types, without stacks; 'premortem top' prints it"),
+        };
+
+    /// <summary>As <see cref="ReadAsync"/>, of a .NET heap with what its objects refer to.</summary>
+    internal async Task<HeapGraph> ReadHeapAsync(ParseResult parsed, string source, CancellationToken ct) =>
+        await ReadAsync(parsed, source, ct, withGraph: true) is ProfileContent.Heap heap
+            ? heap.Graph
+            : throw new VerbException($"{Printable.Of(source)}: only the snapshot of a .NET heap (heap.nettrace.gz) has what holds its objects");
 
     /// <summary>The URL of an endpoint; null: it is a file's name. <c>https+insecure</c> trusts any certificate, as pprof has it.</summary>
     private static Uri? UrlOf(string source) =>

@@ -13,13 +13,21 @@ internal static class TopCommand
     internal static Command Create(World world)
     {
         var (input, flags) = (new ProfileInput(), new ReportFlags());
-        var source = ProfileInput.Source("file", "A pprof profile, a type table, or a .NET heap or allocations, gzip or not; a capture's folder; a URL; - is standard input.");
-        var command = new Command("top", "Print the functions that hold most of the memory, or spend most of the time.") { source };
+        var source = ProfileInput.Source("file", "A pprof profile, a type table, a .NET heap or allocations, or a Go execution trace, gzip or not; a capture's folder; a URL; - is standard input.");
+        var retained = new Option<bool>("--retained", "-retained") { Description = "Of a .NET heap: order types by what would go if their objects went." };
+        var command = new Command("top", "Print the functions that hold most of the memory, or spend most of the time.") { source, retained };
         flags.AddTo(command);
         input.AddTo(command);
         ProfileVerb.SetAction(command, world, async (parsed, output, ct) =>
         {
             var options = flags.Options(parsed);
+            if (parsed.GetValue(retained))
+            {
+                if (flags.Base(parsed) is not null)
+                    throw VerbException.Usage("-retained is of one heap: what two retain is compared by eye");
+                RetainedTop.Write(await input.ReadHeapAsync(parsed, parsed.GetValue(source)!, ct), options, output);
+                return;
+            }
             var content = await input.ReadAsync(parsed, parsed.GetValue(source)!, ct);
             var subtracted = flags.Base(parsed) is { } other ? await input.ReadAsync(parsed, other, ct) : null;
             Write(output, parsed.GetValue(source)!, content, subtracted, options);
@@ -60,6 +68,7 @@ internal static class TopCommand
                 (ProfileContent.Functions functions, null) => TopTable.Of(functions.Profile, options).Write,
                 (ProfileContent.Functions functions, ProfileContent.Functions other) => TopTable.Of(functions.Profile, options with { Base = other.Profile }).Write,
                 (ProfileContent.Types types, ProfileContent.Types other) => TypeTop.Difference(types.Table, other.Table, options).Write,
+                (ProfileContent.Trace trace, null) => trace.Summary.Write,
                 _ => throw new ArgumentException("a profile and a type table cannot be compared"),
             };
             write(output);

@@ -54,7 +54,9 @@ internal sealed class ProfileWriter
     }
 
     /// <param name="locations">Their ids, the innermost first.</param>
-    internal void Sample(List<int> locations, ReadOnlySpan<long> values, string label, string text)
+    /// <param name="label">Null: it has none.</param>
+    /// <param name="text">What the label says.</param>
+    internal void Sample(List<int> locations, ReadOnlySpan<long> values, string? label = null, string text = "")
     {
         foreach (var location in locations)
             _inner.Varint((ulong)location);
@@ -62,20 +64,25 @@ internal sealed class ProfileWriter
         foreach (var value in values)
             _inner.Varint((ulong)value);
         _part.Message(2, _inner);
-        _inner.Number(1, StringOf(label));
-        _inner.Number(2, StringOf(text));
-        _part.Message(3, _inner);
+        if (label is not null)
+        {
+            _inner.Number(1, StringOf(label));
+            _inner.Number(2, StringOf(text));
+            _part.Message(3, _inner);
+        }
         _output.Message(2, _part);
     }
 
     internal void Comment(string text) => _output.Number(13, StringOf(text));
 
-    /// <param name="sampleType">What is meant where nobody says; its unit is nanoseconds.</param>
-    internal PprofProfile ToProfile(DateTimeOffset time, TimeSpan duration, long period, string sampleType)
+    /// <param name="time">When; the default: not known.</param>
+    /// <param name="sampleType">What is meant where nobody says.</param>
+    /// <param name="unit">Its unit.</param>
+    internal PprofProfile ToProfile(DateTimeOffset time, TimeSpan duration, long period, string sampleType, string unit = "nanoseconds")
     {
-        _output.Number(9, (time - DateTimeOffset.UnixEpoch).Ticks is var ticks && Math.Abs(ticks) < long.MaxValue / 100 ? ticks * 100 : 0);
+        _output.Number(9, time != default && (time - DateTimeOffset.UnixEpoch).Ticks is var ticks && Math.Abs(ticks) < long.MaxValue / 100 ? ticks * 100 : 0);
         _output.Number(10, Math.Min(duration.Ticks, long.MaxValue / 100) * 100);
-        WriteType(sampleType, "nanoseconds");
+        WriteType(sampleType, unit);
         _output.Message(11, _part);
         _output.Number(12, period);
         _output.Number(14, StringOf(sampleType));

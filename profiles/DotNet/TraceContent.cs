@@ -10,9 +10,11 @@ internal static class TraceContent
     private const int BufferBytes = 64 * 1024;
 
     /// <param name="stream">The stream, not compressed. It may end anywhere: what is made of it then says that it is of a part.</param>
+    /// <param name="withGraph">Of a heap, what its objects refer to as well.</param>
     /// <exception cref="ProfileFormatException">It is no nettrace stream, or has none of them.</exception>
-    internal static ProfileContent Read(Stream stream)
+    internal static ProfileContent Read(Stream stream, bool withGraph = false)
     {
+        var graph = withGraph ? new HeapSnapshotGraph() : null;
         var heap = new HeapSnapshotTable();
         var allocations = new AllocationTable();
         var cpu = new CpuTrace();
@@ -22,6 +24,7 @@ internal static class TraceContent
             (in NettraceEvent item) =>
             {
                 heap.OnEvent(item);
+                graph?.OnEvent(item);
                 allocations.OnEvent(item);
                 cpu.OnEvent(item);
                 last = Math.Max(last, item.Timestamp);
@@ -38,6 +41,8 @@ internal static class TraceContent
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
+        if (heap.Objects > 0 && graph is not null)
+            return new ProfileContent.Heap(graph.ToGraph(isPartial: !heap.HasEnded || reader.Dropped > 0, reader.Header));
         if (heap.Objects > 0)
             return new ProfileContent.Types(heap.ToTable(reader.Dropped, int.MaxValue));
         if (cpu.Count > 0)

@@ -10,7 +10,11 @@ internal static class RuntimeEvents
     internal const int GCSuspendEEBegin = 9;
     internal const int GCAllocationTick = 10;
     internal const int GCBulkType = 15;
+    internal const int GCBulkRootEdge = 16;
+    internal const int GCBulkRootConditionalWeakTableElementEdge = 17;
     internal const int GCBulkNode = 18;
+    internal const int GCBulkEdge = 19;
+    internal const int GCBulkRootStaticVar = 38;
     internal const int GCDynamic = 39;
     internal const int GCPerHeapHistory = 204;
     internal const int AllocationSampled = 303;

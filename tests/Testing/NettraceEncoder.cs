@@ -153,6 +153,33 @@ public sealed class NettraceEncoder
         .. nodes.SelectMany(node => (byte[])[.. Pointer(0x1000), .. I64((long)node.Bytes), .. I64((long)node.Type), .. I64(1)]),
     ];
 
+    public byte[] BulkNodes(int index, params (ulong Address, ulong Type, ulong Bytes, ulong Edges)[] nodes) =>
+    [
+        .. I32(index), .. I32(nodes.Length), .. I16(0),
+        .. nodes.SelectMany(node => (byte[])[.. Pointer(node.Address), .. I64((long)node.Bytes), .. I64((long)node.Type), .. I64((long)node.Edges)]),
+    ];
+
+    public byte[] BulkEdges(int index, params ulong[] targets) =>
+        [.. I32(index), .. I32(targets.Length), .. I16(0), .. targets.SelectMany(target => (byte[])[.. Pointer(target), .. I32(0)])];
+
+    public byte[] BulkRoots(int index, params (ulong Target, byte Kind, int Flags)[] roots) =>
+    [
+        .. I32(index), .. I32(roots.Length), .. I16(0),
+        .. roots.SelectMany(root => (byte[])[.. Pointer(root.Target), root.Kind, .. I32(root.Flags), .. Pointer(0x10)]),
+    ];
+
+    public byte[] BulkDependents(int index, params (ulong Key, ulong Value)[] pairs) =>
+    [
+        .. I32(index), .. I32(pairs.Length), .. I16(0),
+        .. pairs.SelectMany(pair => (byte[])[.. Pointer(pair.Key), .. Pointer(pair.Value), .. Pointer(0x10)]),
+    ];
+
+    public static byte[] BulkStatics(params (ulong Slot, ulong Target, int Flags, string Field)[] variables) =>
+    [
+        .. I32(variables.Length), .. I64(1), .. I16(0),
+        .. variables.SelectMany(variable => (byte[])[.. I64((long)variable.Slot), .. I64((long)variable.Target), .. I64(1), .. I32(variable.Flags), .. Text(variable.Field)]),
+    ];
+
     public static byte[] BulkTypes(params (ulong Type, string Name)[] types) =>
     [
         .. I32(types.Length), .. I16(0),
