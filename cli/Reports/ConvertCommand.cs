@@ -22,8 +22,8 @@ internal static class ConvertCommand
 
     internal static Command Create(World world)
     {
-        var (input, flags) = (new ProfileInput(), new ReportFlags(rows: false));
-        var source = ProfileInput.Source("file", "A pprof profile, or CPU samples of .NET (cpu.nettrace); a capture's folder; a URL; - is standard input.");
+        var (input, flags) = (new ProfileInput(world), new ReportFlags(rows: false));
+        var source = ProfileInput.Source("file", "A pprof profile, or CPU samples of .NET (cpu.nettrace); a capture's name, s3:// URL or folder; a URL; - is standard input.");
         var into = new Option<string>("--output", "-o") { Description = "The file to write; its extension says the format: .pb.gz, .pb, .speedscope.json or .folded; - is standard output.", HelpName = "file", Required = true };
         var format = new Option<string?>("--format") { Description = "pprof, pprof-raw, speedscope or folded, whatever the extension says." };
         format.AcceptOnlyFromAmong([.. Formats.Select(known => known.Format).Distinct()]);

@@ -9,7 +9,7 @@ namespace Premortem.Cli.Reports;
 /// <summary>The verbs that tell of stacks, each as the flag of its name does with <c>go tool pprof</c>; and <c>merge</c>.</summary>
 internal static class StackCommands
 {
-    private const string Sources = "A pprof profile, gzip or not; a capture's folder; a URL; - is standard input.";
+    private const string Sources = "A pprof profile, gzip or not; a capture's name, s3:// URL or folder; a URL; - is standard input.";
 
     // As pprof: more does not help the eye.
     private const int TreeRows = 80;
@@ -41,7 +41,7 @@ internal static class StackCommands
 
     internal static Command CreateMerge(World world)
     {
-        var input = new ProfileInput();
+        var input = new ProfileInput(world);
         var sources = new Argument<string[]>("file") { Description = "Profiles, folders or URLs.", Arity = ArgumentArity.OneOrMore };
         var into = new Option<string>("--output", "-o") { Description = "The file to write; - is standard output.", HelpName = "file", Required = true };
         var force = new Option<bool>("--force") { Description = "Replace a file that is there." };
@@ -59,7 +59,7 @@ internal static class StackCommands
 
     internal static Command CreateFlame(World world)
     {
-        var (input, flags) = (new ProfileInput(), new ReportFlags(rows: false));
+        var (input, flags) = (new ProfileInput(world), new ReportFlags(rows: false));
         var source = ProfileInput.Source("file", Sources);
         var into = new Option<string>("--output", "-o") { Description = "The SVG file to write; - is standard output.", HelpName = "file", DefaultValueFactory = _ => "flame.svg" };
         var force = new Option<bool>("--force") { Description = "Replace a file that is there." };
@@ -89,7 +89,7 @@ internal static class StackCommands
 
     private static Command Create(World world, Command command, ReportFlags flags, Action<ParseResult, PprofProfile, TopOptions, TextWriter> write)
     {
-        var input = new ProfileInput();
+        var input = new ProfileInput(world);
         var source = ProfileInput.Source("file", Sources);
         command.Add(source);
         flags.AddTo(command);
