@@ -33,6 +33,7 @@ internal static class CommandTree
           premortem diff my-capture/                            what a fetched capture has above its baseline
           premortem tree cpu.pb.gz                              who calls whom
           premortem peek 'json.*Decode' heap.pb.gz              callers and callees of these
+          premortem list main.grow heap.pb.gz                   its lines, with their source
           premortem traces -tagfocus=64kb: heap.pb.gz           stacks that allocate large blocks
           premortem tags heap.pb.gz                             what stands under each label
           premortem flame cpu.pb.gz -o cpu.svg                  a picture of the stacks, for a browser
@@ -62,18 +63,22 @@ internal static class CommandTree
         root.Add(TopCommand.CreateDiff(world));
         root.Add(StackCommands.CreateTree(world));
         root.Add(StackCommands.CreatePeek(world));
+        root.Add(StackCommands.CreateList(world));
         root.Add(StackCommands.CreateTraces(world));
         root.Add(StackCommands.CreateTags(world));
         root.Add(StackCommands.CreateMerge(world));
         root.Add(StackCommands.CreateFlame(world));
         root.Add(ConvertCommand.Create(world));
         root.Add(GcTraceCommand.Create(world));
+        root.Add(CompletionCommand.Create(world));
         root.Add(HelpCommand(root));
         var builtIn = root.Options.OfType<HelpOption>().Single();
         builtIn.Action = new HelpWithExamples((HelpAction)builtIn.Action!, Examples, world.Program);
 
         var parsed = root.Parse(args, s_parsing);
-        if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithExamples)
+        // What is to be completed is not yet a command line without mistakes.
+        var isCompletion = args is [['[', 's', 'u', 'g', 'g', 'e', 's', 't', ..], ..];
+        if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithExamples && !isCompletion)
         {
             foreach (var error in parsed.Errors)
                 errors.WriteLine($"premortem: {error.Message}");

@@ -39,6 +39,24 @@ internal static class StackCommands
         });
     }
 
+    internal static Command CreateList(World world)
+    {
+        var expression = new Argument<string>("regex") { Description = "Which functions, by their names." };
+        var sourcePath = new Option<string?>("--source-path", "-source_path", "--source_path", "-source-path")
+        {
+            Description = "Folders to look for source files in, with colons between them. Default: this one.",
+            HelpName = "folders",
+        };
+        var command = new Command("list", "Print functions line by line, with their source where it is here.") { expression, sourcePath };
+        return Create(world, command, new ReportFlags(trims: false), (parsed, profile, options, output) =>
+        {
+            var list = SourceList.Of(profile, parsed.GetValue(expression)!, options);
+            if (list.Lines.Count == 0)
+                throw new VerbException($"no function's name has {Printable.Of(parsed.GetValue(expression))} in it");
+            list.Write(output, new SourceFiles(parsed.GetValue(sourcePath), options.TrimPath));
+        });
+    }
+
     internal static Command CreateMerge(World world)
     {
         var input = new ProfileInput(world);
