@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using Premortem.Cli.Captures;
 using Premortem.Cli.Fetching;
+using Premortem.Cli.GcTraces;
+using Premortem.Cli.Pods;
 using Premortem.Cli.Reports;
 
 namespace Premortem.Cli;
@@ -16,7 +18,11 @@ internal static class CommandTree
           premortem captures -A --since 24h -o wide             in all, since yesterday, and where it is stored
           premortem captures --store s3://profiles/prod         straight from the bucket
           premortem fetch checkout-7d9f-9d3f0a51c2e7            its files, each held against its SHA-256
+          premortem open checkout-7d9f-9d3f0a51c2e7             its report, in the browser
+          premortem capture deploy/checkout --type Heap,Cpu     capture it now
+          premortem explain checkout-7d9f                       whether it is watched, and if not, why
           premortem top heap.pb.gz                              what holds the memory
+          premortem top checkout-7d9f-9d3f0a51c2e7 --type cpu   of a capture, without fetching it; s3://... too
           premortem top -cum heap.pb.gz                         ordered by what a function and its callees hold
           premortem top -sample_index=alloc_space heap.pb.gz    what was allocated, freed or not
           premortem top -base baseline-heap.pb.gz heap.pb.gz    what has grown since the baseline
@@ -30,16 +36,21 @@ internal static class CommandTree
           premortem diff my-capture/                            what a fetched capture has above its baseline
           premortem tree cpu.pb.gz                              who calls whom
           premortem peek 'json.*Decode' heap.pb.gz              callers and callees of these
+          premortem list main.grow heap.pb.gz                   its lines, with their source
           premortem traces -tagfocus=64kb: heap.pb.gz           stacks that allocate large blocks
           premortem tags heap.pb.gz                             what stands under each label
           premortem flame cpu.pb.gz -o cpu.svg                  a picture of the stacks, for a browser
           premortem merge a/heap.pb.gz b/heap.pb.gz -o all.pb.gz
           premortem convert cpu.nettrace -o cpu.pb.gz           .NET's CPU samples for go tool pprof; also .speedscope.json, .folded
           premortem convert heap.nettrace.gz -o heap.gcdump     a .NET heap for PerfView and Visual Studio
+          premortem gctrace pod/checkout-7d9f                   each collection of a Go program with GODEBUG=gctrace=1
           curl -s localhost:6060/debug/pprof/heap | premortem top -
 
         Exit codes: 0 done, 1 could not be done, 2 not understood.
         """;
+
+    // A flag of Go's that is mistyped, like -nodecont=5, would be taken for -n and its value.
+    private static readonly ParserConfiguration s_parsing = new() { EnablePosixBundling = false };
 
     /// <summary>Does what the arguments say, and says how it ended.</summary>
     /// <param name="args">The command line, without the program.</param>
@@ -48,23 +59,31 @@ internal static class CommandTree
         var errors = world.Errors;
         var root = new RootCommand("See and fetch what Premortem captured before the OOM kill, and look into it.");
         root.Add(CapturesCommand.Create(world));
+        root.Add(CaptureCommand.Create(world));
+        root.Add(ExplainCommand.Create(world));
         root.Add(FetchCommand.Create(world));
+        root.Add(OpenCommand.Create(world));
         root.Add(TopCommand.Create(world));
         root.Add(TopCommand.CreateDiff(world));
         root.Add(StackCommands.CreateTree(world));
         root.Add(StackCommands.CreatePeek(world));
+        root.Add(StackCommands.CreateList(world));
         root.Add(StackCommands.CreateTraces(world));
         root.Add(StackCommands.CreateTags(world));
         root.Add(StackCommands.CreateMerge(world));
         root.Add(StackCommands.CreateFlame(world));
         root.Add(GcRootCommand.Create(world));
         root.Add(ConvertCommand.Create(world));
+        root.Add(GcTraceCommand.Create(world));
+        root.Add(CompletionCommand.Create(world));
         root.Add(HelpCommand(root));
         var builtIn = root.Options.OfType<HelpOption>().Single();
         builtIn.Action = new HelpWithExamples((HelpAction)builtIn.Action!, Examples, world.Program);
 
-        var parsed = root.Parse(args);
-        if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithExamples)
+        var parsed = root.Parse(args, s_parsing);
+        // What is to be completed is not yet a command line without mistakes.
+        var isCompletion = args is [['[', 's', 'u', 'g', 'g', 'e', 's', 't', ..], ..];
+        if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithExamples && !isCompletion)
         {
             foreach (var error in parsed.Errors)
                 errors.WriteLine($"premortem: {error.Message}");

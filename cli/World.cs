@@ -11,6 +11,9 @@ internal sealed record World(Func<Stream> OpenOutput, TextWriter Errors)
     /// <summary>Whether <see cref="Errors"/> is a terminal, on which a line can be written anew.</summary>
     public bool IsTerminal { get; init; }
 
+    /// <summary>Whether the standard output is a terminal, which knows blocks and colours.</summary>
+    public bool IsOutputTerminal { get; init; }
+
     public Func<string, string?> Variable { get; init; } = Environment.GetEnvironmentVariable;
 
     public TimeProvider Time { get; init; } = TimeProvider.System;

@@ -81,6 +81,17 @@ internal sealed class TopBuilder
         }
     }
 
+    /// <summary>The lines of functions; of the granularity of lines.</summary>
+    internal SourceList BuildSource(Regex functions)
+    {
+        var sums = AddUp();
+        var lines = new List<SourceLine>();
+        foreach (var index in sums.Kept)
+            if (Nodes[index] is { Place: { } place } node && functions.IsMatch(place.Name))
+                lines.Add(new SourceLine(place.Name, place.File, place.Line, node.Flat, node.Cum));
+        return new SourceList(lines, sums.Total, _profile.SampleTypes[_sampleIndex].Unit, _options.FindsUnit ? Units.Auto : _options.UnitOrAuto);
+    }
+
     private Sums AddUp()
     {
         var total = AddUpSamples();

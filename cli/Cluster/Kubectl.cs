@@ -54,6 +54,35 @@ internal sealed class Kubectl(string program, IReadOnlyList<string> flags)
         }
     }
 
+    /// <summary>Makes an object, and gives it as the server has it.</summary>
+    internal async Task<JsonDocument> CreateAsync(string resource, byte[] content, IReadOnlyList<string> arguments, CancellationToken ct)
+    {
+        // In a file, since kubectl's standard input stays the user's.
+        var file = Path.Combine(Path.GetTempPath(), $"premortem-{Guid.NewGuid():n}.json");
+        try
+        {
+            await File.WriteAllBytesAsync(file, content, ct);
+            var run = await RunAsync(["create", "-f", file, .. arguments, "-o", "json", "--request-timeout=60s"], ct);
+            return run.ExitCode == 0 ? JsonDocument.Parse(run.Output) : throw await ExplainAsync("create", resource, arguments, run.Error, ct);
+        }
+        catch (JsonException e)
+        {
+            throw new VerbException($"'{program}' did not answer with JSON: is it kubectl?", inner: e);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    /// <summary>The log of a container.</summary>
+    /// <param name="arguments">Pod, container, namespace, and how much of it.</param>
+    internal async Task<byte[]> LogsAsync(IReadOnlyList<string> arguments, CancellationToken ct)
+    {
+        var run = await RunAsync(["logs", .. arguments], ct);
+        return run.ExitCode == 0 ? run.Output : throw new VerbException($"kubectl: {Printable.Of(run.Error.Trim().ReplaceLineEndings("; "), 2000)}");
+    }
+
     /// <summary>What is there and what changes, as watch events, until the watch ends.</summary>
     internal async Task WatchAsync(string resource, IReadOnlyList<string> arguments, Action<JsonElement> seen, CancellationToken ct)
     {

@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Text.Json;
 using Amazon.Runtime;
 using Premortem.Cli.Captures;
@@ -12,12 +13,40 @@ namespace Premortem.Cli.Fetching;
 /// <param name="Credentials">From the policy's Secret, where the user wants that; null: the user's own.</param>
 internal sealed record CaptureSource(Storage Storage, AWSCredentials? Credentials)
 {
+    // As kubectl takes them, and as captures -o name prints them.
+    private static readonly string[] s_kinds = ["capture/", "pcap/", "profilecapture/", "profilecaptures/", "profilecapture.premortem.dev/"];
+
+    /// <summary>By its name in the cluster, or by its folder's address.</summary>
+    internal static async Task<CaptureSource> FindAsync(
+        ParseResult parsed, string source, ClusterOptions cluster, StoreOptions stores, bool fromSecret, World world, CancellationToken ct)
+    {
+        var found = NameOf(source) is not { } name
+            ? new CaptureSource(StoreAddress.Parse(source), null)
+            : await FindAsync(cluster.Kubectl(parsed, world), name, cluster.Namespace(parsed), !stores.IsEndpointGiven(parsed, world), fromSecret, ct);
+        return found.Storage is S3Storage s3 ? found with { Storage = stores.Complete(s3, parsed, world) } : found;
+    }
+
+    /// <summary>The name of a ProfileCapture that the text is, with or without its kind; null: it is an address.</summary>
+    internal static string? NameOf(string source)
+    {
+        foreach (var kind in s_kinds)
+            if (source.StartsWith(kind, StringComparison.Ordinal) && source.IndexOf('/', kind.Length) < 0)
+                return source[kind.Length..];
+        return StoreAddress.IsOne(source) ? null : source;
+    }
+
+    /// <summary>Whether it says itself that it is one of the cluster's.</summary>
+    internal static bool SaysSo(string source) => NameOf(source) is { } name && name != source;
+
     /// <param name="name">Of the ProfileCapture.</param>
     /// <param name="asksPolicies">Whether the server is looked up in the policies; not where the user has said which it is.</param>
     /// <param name="asksSecret">Whether the credentials are read from the policy's Secret.</param>
     /// <exception cref="VerbException">There is no such capture, or it is not stored.</exception>
     internal static async Task<CaptureSource> FindAsync(Kubectl kubectl, string name, string? ns, bool asksPolicies, bool asksSecret, CancellationToken ct)
     {
+        // It would be a flag of kubectl's.
+        if (name.Length == 0 || name[0] == '-')
+            throw VerbException.Usage($"'{Printable.Of(name)}' is no name of a ProfileCapture");
         string[] scope = ns is null ? [] : ["-n", ns];
         using var found = await kubectl.GetAsync(Kubectl.Captures, [name, .. scope], ct)
             ?? throw new VerbException($"there is no ProfileCapture '{Printable.Of(name)}'{(ns is null ? " in this namespace (-n names another one)" : $" in the namespace {ns}")}: premortem captures lists them");

@@ -29,16 +29,13 @@ internal static class FetchCommand
         stores.AddTo(command);
         command.SetAction((parsed, ct) => Verb.RunAsync(world, async output =>
         {
-            var name = parsed.GetValue(capture)!;
-            var isAddress = StoreAddress.IsOne(name);
-            if (isAddress && parsed.GetValue(fromSecret))
+            var text = parsed.GetValue(capture)!;
+            var name = CaptureSource.NameOf(text);
+            if (name is null && parsed.GetValue(fromSecret))
                 throw VerbException.Usage("--credentials-from-secret goes with the name of a ProfileCapture");
-            var source = isAddress
-                ? new CaptureSource(StoreAddress.Parse(name), null)
-                : await CaptureSource.FindAsync(
-                    cluster.Kubectl(parsed, world), name, cluster.Namespace(parsed), !stores.IsEndpointGiven(parsed, world), parsed.GetValue(fromSecret), ct);
-            var storage = source.Storage is S3Storage s3 ? stores.Complete(s3, parsed, world) : source.Storage;
-            var folder = Path.GetFullPath(parsed.GetValue(into) ?? (isAddress ? LastPart(storage) : ObjectPath.Segment(name)));
+            var source = await CaptureSource.FindAsync(parsed, text, cluster, stores, parsed.GetValue(fromSecret), world, ct);
+            var storage = source.Storage;
+            var folder = Path.GetFullPath(parsed.GetValue(into) ?? (name is null ? LastPart(storage) : ObjectPath.Segment(name)));
             if (storage is DirectoryStorage directory && Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory.Path)) == Path.TrimEndingDirectorySeparator(folder))
                 throw VerbException.Usage($"{folder} is where the capture stands: choose another folder with -o");
             using var store = CaptureStores.Open(storage, source.Credentials);
@@ -61,7 +58,7 @@ internal static class FetchCommand
         return $"{files} files, all as the manifest says, in {folder}: {record.Phase}{(record.Outcome is { } outcome ? $", {outcome}" : "")}{top}";
     }
 
-    private static string LastPart(Storage storage)
+    internal static string LastPart(Storage storage)
     {
         var path = storage switch
         {

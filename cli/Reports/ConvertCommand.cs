@@ -23,8 +23,8 @@ internal static class ConvertCommand
 
     internal static Command Create(World world)
     {
-        var (input, flags) = (new ProfileInput(), new ReportFlags(rows: false));
-        var source = ProfileInput.Source("file", "A pprof profile, CPU samples of .NET (cpu.nettrace) or a .NET heap (heap.nettrace.gz); a capture's folder; a URL; - is standard input.");
+        var (input, flags) = (new ProfileInput(world), new ReportFlags(rows: false));
+        var source = ProfileInput.Source("file", "A pprof profile, CPU samples of .NET (cpu.nettrace) or a .NET heap (heap.nettrace.gz); a capture's name, s3:// URL or folder; a URL; - is standard input.");
         var into = new Option<string>("--output", "-o") { Description = "The file to write; its extension says the format: .pb.gz, .pb, .speedscope.json, .folded or .gcdump; - is standard output.", HelpName = "file", Required = true };
         var format = new Option<string?>("--format") { Description = "pprof, pprof-raw, speedscope, folded or gcdump, whatever the extension says." };
         format.AcceptOnlyFromAmong([.. Formats.Select(known => known.Format).Distinct()]);

@@ -8,10 +8,10 @@ internal static class GcRootCommand
 {
     internal static Command Create(World world)
     {
-        var input = new ProfileInput();
+        var input = new ProfileInput(world);
         var expression = new Argument<string>("regex") { Description = "Which types, by their names." };
-        var source = ProfileInput.Source("file", "The snapshot of a .NET heap (heap.nettrace.gz); a capture's folder; - is standard input.");
-        var types = new Option<int>("--nodecount", "-nodecount", "-n") { Description = "How many types at most; 0: all.", HelpName = "n", DefaultValueFactory = _ => 10 };
+        var source = ProfileInput.Source("file", "The snapshot of a .NET heap (heap.nettrace.gz); a capture's name, s3:// URL or folder; - is standard input.");
+        var types = new Option<int>("--nodecount", "-nodecount") { Description = "How many types at most; 0: all.", HelpName = "n", DefaultValueFactory = _ => 10 };
         var paths = new Option<int>("--paths", "-paths") { Description = "How many paths at most for each type; 0: all.", HelpName = "n", DefaultValueFactory = _ => 3 };
         var command = new Command("gcroot", "Print what holds the objects of a .NET heap: the shortest paths from its roots, by type.") { expression, source, types, paths };
         input.AddTo(command);

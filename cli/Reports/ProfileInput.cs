@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using Premortem.Cli.Stores;
+using Premortem.Contracts.Policies;
 using Premortem.Profiles;
 using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Pprof;
@@ -7,8 +9,8 @@ using Premortem.Sidecar.Hosting;
 
 namespace Premortem.Cli.Reports;
 
-/// <summary>Where profiles come from: files, standard input, the folders of captures, and endpoints of running programs.</summary>
-internal sealed class ProfileInput
+/// <summary>Where profiles come from: files, standard input, captures wherever they are, and endpoints of running programs.</summary>
+internal sealed class ProfileInput(World world)
 {
     // Of what an endpoint sends; unpacked it is bounded once more.
     private const int MostBytes = 512 << 20;
@@ -20,7 +22,7 @@ internal sealed class ProfileInput
 
     private readonly Option<string?> _type = new("--type")
     {
-        Description = "Of a folder: the profile to take, such as heap, cpu, goroutine or baseline-heap. Default: the heap, else the first there is.",
+        Description = "Of a capture: the profile to take, such as heap, cpu, goroutine or baseline-heap. Default: the heap, else the first there is.",
         HelpName = "type",
     };
 
@@ -35,6 +37,8 @@ internal sealed class ProfileInput
         Description = "Of a URL: how many seconds to wait at most. Default: a minute more than -seconds.",
         HelpName = "n",
     };
+
+    private readonly StoredProfiles _stored = new(world);
 
     internal static Argument<string> Source(string name, string description)
     {
@@ -53,7 +57,11 @@ internal sealed class ProfileInput
         command.Add(_type);
         command.Add(_seconds);
         command.Add(_timeout);
+        _stored.AddTo(command);
     }
+
+    /// <summary>Whether it is a capture, of which a profile can be chosen by its type, and no single profile.</summary>
+    internal static bool IsCapture(string source) => Directory.Exists(source) || StoredProfiles.IsCapture(source);
 
     /// <summary>The type of profile that the user asks for in a folder; null: nobody says.</summary>
     internal string? TypeOf(ParseResult parsed) => parsed.GetValue(_type);
@@ -65,6 +73,13 @@ internal sealed class ProfileInput
         {
             if (UrlOf(source) is { } url)
                 return ProfileContent.Read(await GetAsync(url, source, parsed.GetValue(_seconds), parsed.GetValue(_timeout), ct), withGraph);
+            if (StoredProfiles.IsOne(source))
+                return ProfileContent.Read(await _stored.ReadAsync(parsed, source, names => Choose(names, type ?? parsed.GetValue(_type), "the capture"), ct), withGraph);
+            // It was the number of rows before captures could be named.
+            if (_stored.Namespace(parsed) is { } ns && ns.All(char.IsAsciiDigit))
+                throw VerbException.Usage($"-n is the namespace of a capture, and {Printable.Of(source)} is none; the number of rows is -nodecount={ns}");
+            if (StoreAddress.IsFile(source) && StoreAddress.Parse(source) is DirectoryStorage local)
+                source = local.Path;
             if (source != "-" && Directory.Exists(source))
                 source = FileIn(source, type ?? parsed.GetValue(_type));
             // No buffer of its own: the reads are large.
@@ -108,7 +123,11 @@ internal sealed class ProfileInput
             ? url
             : null;
 
-    private static string FileIn(string folder, string? type)
+    private static string FileIn(string folder, string? type) =>
+        Path.Combine(folder, Choose([.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path))], type, "this folder"));
+
+    /// <param name="where">For the error.</param>
+    private static string Choose(IReadOnlyList<string> names, string? type, string where)
     {
         // A type's name is that of its files but for the case.
 #pragma warning disable CA1308
@@ -116,17 +135,16 @@ internal sealed class ProfileInput
 #pragma warning restore CA1308
         foreach (var name in types)
             foreach (var extension in Extensions)
-                if (Path.Combine(folder, name + extension) is var path && File.Exists(path) && Path.GetFileName(path) == name + extension)
-                    return path;
-        var there = Directory.EnumerateFiles(folder)
-            .Select(path => Path.GetFileName(path))
+                if (names.Contains(name + extension))
+                    return name + extension;
+        var there = names
             .Where(name => Array.Exists(Extensions, extension => name.EndsWith(extension, StringComparison.Ordinal)) && name != "manifest.json")
             .Select(name => Printable.Of(name, 100))
             .Order(StringComparer.Ordinal)
             .Take(20)
             .ToList();
         throw new IOException(
-            $"this folder has no profile{(type is null ? "" : $" of type {type}")}; {(there.Count == 0 ? "there is none at all" : "it has " + string.Join(", ", there))}");
+            $"{where} has no profile{(type is null ? "" : $" of type {type}")}; {(there.Count == 0 ? "there is none at all" : "it has " + string.Join(", ", there))}");
     }
 
     private static async Task<Stream> GetAsync(Uri url, string source, int seconds, int timeout, CancellationToken ct)

@@ -52,7 +52,7 @@ internal sealed class ReportFlags
         _sampleIndex = Text("sample_index", "name", "The sample type to count, by name or number. Default: the profile's own, for a heap profile inuse_space.");
         if (rows && trims)
         {
-            _nodeCount = Add(new Option<int>("--nodecount", "-nodecount", "-n")
+            _nodeCount = Add(new Option<int>("--nodecount", "-nodecount")
             {
                 Description = "How many rows at most; 0: all.",
                 HelpName = "n",

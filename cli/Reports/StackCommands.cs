@@ -9,7 +9,7 @@ namespace Premortem.Cli.Reports;
 /// <summary>The verbs that tell of stacks, each as the flag of its name does with <c>go tool pprof</c>; and <c>merge</c>.</summary>
 internal static class StackCommands
 {
-    private const string Sources = "A pprof profile, gzip or not; a capture's folder; a URL; - is standard input.";
+    private const string Sources = "A pprof profile, gzip or not; a capture's name, s3:// URL or folder; a URL; - is standard input.";
 
     // As pprof: more does not help the eye.
     private const int TreeRows = 80;
@@ -39,9 +39,27 @@ internal static class StackCommands
         });
     }
 
+    internal static Command CreateList(World world)
+    {
+        var expression = new Argument<string>("regex") { Description = "Which functions, by their names." };
+        var sourcePath = new Option<string?>("--source-path", "-source_path", "--source_path", "-source-path")
+        {
+            Description = "Folders to look for source files in, with colons between them. Default: this one.",
+            HelpName = "folders",
+        };
+        var command = new Command("list", "Print functions line by line, with their source where it is here.") { expression, sourcePath };
+        return Create(world, command, new ReportFlags(trims: false), (parsed, profile, options, output) =>
+        {
+            var list = SourceList.Of(profile, parsed.GetValue(expression)!, options);
+            if (list.Lines.Count == 0)
+                throw new VerbException($"no function's name has {Printable.Of(parsed.GetValue(expression))} in it");
+            list.Write(output, new SourceFiles(parsed.GetValue(sourcePath), options.TrimPath));
+        });
+    }
+
     internal static Command CreateMerge(World world)
     {
-        var input = new ProfileInput();
+        var input = new ProfileInput(world);
         var sources = new Argument<string[]>("file") { Description = "Profiles, folders or URLs.", Arity = ArgumentArity.OneOrMore };
         var into = new Option<string>("--output", "-o") { Description = "The file to write; - is standard output.", HelpName = "file", Required = true };
         var force = new Option<bool>("--force") { Description = "Replace a file that is there." };
@@ -59,7 +77,7 @@ internal static class StackCommands
 
     internal static Command CreateFlame(World world)
     {
-        var (input, flags) = (new ProfileInput(), new ReportFlags(rows: false));
+        var (input, flags) = (new ProfileInput(world), new ReportFlags(rows: false));
         var source = ProfileInput.Source("file", Sources);
         var into = new Option<string>("--output", "-o") { Description = "The SVG file to write; - is standard output.", HelpName = "file", DefaultValueFactory = _ => "flame.svg" };
         var force = new Option<bool>("--force") { Description = "Replace a file that is there." };
@@ -89,7 +107,7 @@ internal static class StackCommands
 
     private static Command Create(World world, Command command, ReportFlags flags, Action<ParseResult, PprofProfile, TopOptions, TextWriter> write)
     {
-        var input = new ProfileInput();
+        var input = new ProfileInput(world);
         var source = ProfileInput.Source("file", Sources);
         command.Add(source);
         flags.AddTo(command);

@@ -12,8 +12,8 @@ internal static class TopCommand
 {
     internal static Command Create(World world)
     {
-        var (input, flags) = (new ProfileInput(), new ReportFlags());
-        var source = ProfileInput.Source("file", "A pprof profile, a type table, a .NET heap or allocations, or a Go execution trace, gzip or not; a capture's folder; a URL; - is standard input.");
+        var (input, flags) = (new ProfileInput(world), new ReportFlags());
+        var source = ProfileInput.Source("file", "A pprof profile, a type table, a .NET heap or allocations, or a Go execution trace, gzip or not; a capture's name, s3:// URL or folder; a URL; - is standard input.");
         var retained = new Option<bool>("--retained", "-retained") { Description = "Of a .NET heap: order types by what would go if their objects went." };
         var command = new Command("top", "Print the functions that hold most of the memory, or spend most of the time.") { source, retained };
         flags.AddTo(command);
@@ -37,8 +37,8 @@ internal static class TopCommand
 
     internal static Command CreateDiff(World world)
     {
-        var (input, flags) = (new ProfileInput(), new ReportFlags(bases: false));
-        var before = ProfileInput.Source("before", "What to compare with: a profile, a folder, a URL. Alone, a capture's folder: its baseline against its heap.");
+        var (input, flags) = (new ProfileInput(world), new ReportFlags(bases: false));
+        var before = ProfileInput.Source("before", "What to compare with: a profile, a folder, a URL. Alone, a capture: its baseline against its heap.");
         var after = ProfileInput.Source("after", "What has become of it.");
         after.Arity = ArgumentArity.ZeroOrOne;
         var command = new Command("diff", "Print what has grown and shrunk between two profiles; shares are of the first.") { before, after };
@@ -48,8 +48,8 @@ internal static class TopCommand
         {
             var options = flags.Options(parsed) with { SharesOfBase = true };
             var (first, second) = (parsed.GetValue(before)!, parsed.GetValue(after));
-            if (second is null && !Directory.Exists(first))
-                throw VerbException.Usage("there are two profiles to compare; one alone may be a capture's folder, which has a baseline");
+            if (second is null && !ProfileInput.IsCapture(first))
+                throw VerbException.Usage("there are two profiles to compare; one alone may be a capture, which has a baseline");
             var type = second is null ? input.TypeOf(parsed) ?? "heap" : null;
             var subtracted = await input.ReadAsync(parsed, first, ct, type is null ? null : "baseline-" + type);
             var content = await input.ReadAsync(parsed, second ?? first, ct, type);

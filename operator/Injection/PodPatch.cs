@@ -38,7 +38,7 @@ internal sealed class PodPatch(PodView pod)
     }
 
     private void Operation(string path, JsonNode value) =>
-        Operations.Add(new JsonObject { ["op"] = "add", ["path"] = path, ["value"] = value });
+        Operations.Add((JsonNode)new JsonObject { ["op"] = "add", ["path"] = path, ["value"] = value });
 
     /// <summary>As a JSON pointer has it.</summary>
     private static string Escape(string key) => key.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal);

@@ -11,7 +11,7 @@ public sealed class CommandTreeTests
     [InlineData("-cum", "-nodecount=2", "-sample_index=alloc_space", "-nodefraction=0.1")]
     [InlineData("--cum", "--nodecount=2", "--sample-index=alloc_space", "--nodefraction=0.1")]
     [InlineData("-cum=true", "-nodecount", "2", "-sample_index", "alloc_space", "-nodefraction", "0.1")]
-    [InlineData("--cum", "-n", "2", "--sample_index", "alloc_space", "--nodefraction", "0.1")]
+    [InlineData("--cum", "-nodecount", "2", "--sample_index", "alloc_space", "--nodefraction", "0.1")]
     public void Flags_are_taken_in_the_way_of_go_and_of_gnu(params string[] flags)
     {
         var (exitCode, output, errors) = Premortem.Run(["top", .. flags, Heap]);

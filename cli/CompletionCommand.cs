@@ -1,0 +1,61 @@
+using System.CommandLine;
+
+namespace Premortem.Cli;
+
+/// <summary><c>premortem completion</c>: scripts with which shells complete its verbs and flags. They ask the program itself.</summary>
+internal static class CompletionCommand
+{
+    private const string Bash = """
+        # source <(premortem completion bash)
+        _premortem() {
+          local IFS=$'\n'
+          COMPREPLY=($(premortem "[suggest:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null | grep -F -- "${COMP_WORDS[COMP_CWORD]}"))
+        }
+        complete -o default -F _premortem premortem
+        """;
+
+    private const string Zsh = """
+        #compdef premortem
+        # source <(premortem completion zsh)
+        _premortem() {
+          local -a found
+          found=("${(@f)$(premortem "[suggest:${CURSOR}]" "${BUFFER}" 2>/dev/null)}")
+          if [[ -n "${found[*]}" ]]; then compadd -a found; fi
+          _files
+        }
+        compdef _premortem premortem
+        """;
+
+    private const string Fish = """
+        # premortem completion fish | source
+        complete -c premortem -a '(premortem "[suggest:"(commandline -C)"]" (commandline) 2>/dev/null)'
+        """;
+
+    // kubectl runs it with the words behind "kubectl premortem", and wants a number at the end: 0 lets the shell go on with files.
+    private const string Kubectl = """
+        #!/bin/sh
+        # premortem completion kubectl >~/.local/bin/kubectl_complete-premortem && chmod +x ~/.local/bin/kubectl_complete-premortem
+        line="kubectl-premortem $*"
+        kubectl-premortem "[suggest:${#line}]" "$line" 2>/dev/null
+        echo :0
+        """;
+
+    internal static Command Create(World world)
+    {
+        var shell = new Argument<string>("shell") { Description = "bash, zsh, fish; or kubectl, for 'kubectl premortem' in any of them." };
+        shell.AcceptOnlyFromAmong("bash", "zsh", "fish", "kubectl");
+        var command = new Command("completion", "Print a script that lets a shell complete verbs and flags.") { shell };
+        command.SetAction((parsed, _) => Verb.RunAsync(world, output =>
+        {
+            output.WriteLine((parsed.GetValue(shell) switch
+            {
+                "bash" => Bash,
+                "zsh" => Zsh,
+                "fish" => Fish,
+                _ => Kubectl,
+            }).ReplaceLineEndings("\n"));
+            return Task.CompletedTask;
+        }));
+        return command;
+    }
+}
