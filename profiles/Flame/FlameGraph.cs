@@ -15,6 +15,8 @@ public sealed class FlameGraph
     // Each node takes some memory, and a hostile profile has as many as it has frames.
     private const int MostNodes = 1_000_000;
 
+    private const int NotWanted = -1;
+
     private readonly SampleType _type;
     private readonly TopOptions _options;
     private readonly List<FlameNode> _nodes = [new FlameNode(name: 0, nextSibling: -1)];
@@ -22,9 +24,11 @@ public sealed class FlameGraph
     private readonly List<string> _names = ["all"];
     private readonly Dictionary<string, int> _nameNumbers = new(StringComparer.Ordinal);
 
-    private FlameGraph(PprofProfile profile, TopOptions options)
+    private readonly IReadOnlySet<string>? _only;
+
+    private FlameGraph(PprofProfile profile, TopOptions options, IReadOnlySet<string>? only)
     {
-        _options = options;
+        (_options, _only) = (options, only);
         _type = profile.SampleTypes[profile.SampleIndex(options.SampleIndex)];
     }
 
@@ -40,11 +44,14 @@ public sealed class FlameGraph
 
     /// <summary>What is written of it. Values are without sign: what was freed more than taken has no width.</summary>
     /// <exception cref="ArgumentException">An option does not fit the profile, or cannot be read.</exception>
-    public static FlameGraph Of(PprofProfile profile, TopOptions? options = null)
+    public static FlameGraph Of(PprofProfile profile, TopOptions? options = null) => Of(profile, options, only: null);
+
+    /// <param name="only">Each stack is followed to its first function that is none of these; null: to its end.</param>
+    internal static FlameGraph Of(PprofProfile profile, TopOptions? options, IReadOnlySet<string>? only)
     {
         ArgumentNullException.ThrowIfNull(profile);
         options ??= new TopOptions();
-        var graph = new FlameGraph(profile, options);
+        var graph = new FlameGraph(profile, options, only);
         if (options.Base is { } before && !profile.SampleTypes.SequenceEqual(before.SampleTypes))
             throw new ArgumentException("the base measures something else: the two cannot be compared");
         graph.Add(profile, isBefore: false);
@@ -59,6 +66,8 @@ public sealed class FlameGraph
     public void WriteSvg(TextWriter writer) => new FlameSvg(this, writer).Write();
 
     internal string NameOf(in FlameNode node) => _names[node.Name];
+
+    internal string Unit => _type.Unit;
 
     internal string Format(long value) => Units.Format(value, _type.Unit, _options.UnitOrAuto);
 
@@ -78,7 +87,7 @@ public sealed class FlameGraph
             var node = 0;
             Charge(node, value, isBefore);
             var depth = 0;
-            for (var i = stack.Length - 1; i >= 0; i--)
+            for (var i = stack.Length - 1; i >= 0 && depth >= 0; i--)
             {
                 ref var location = ref view.Locations[stack[i]];
                 for (var line = Math.Max(1, location.LineCount) - 1; line >= 0; line--)
@@ -91,9 +100,15 @@ public sealed class FlameGraph
                     var name = location.LineCount == 0 ? 0 : names[location.FirstLine + line];
                     if (name == 0)
                     {
-                        name = NumberOf(Place.Of(profile, view, location, line, _options.Granularity, _options.TrimPath).Printable());
+                        var function = Place.Of(profile, view, location, line, _options.Granularity, _options.TrimPath).Printable();
+                        name = _only?.Contains(function) == false ? NotWanted : NumberOf(function);
                         if (location.LineCount > 0)
                             names[location.FirstLine + line] = name;
+                    }
+                    if (name == NotWanted)
+                    {
+                        depth = NotWanted;
+                        break;
                     }
                     node = Callee(node, name);
                     Charge(node, value, isBefore);

@@ -12,20 +12,23 @@ internal static class Html
     /// Encodes a text for an element or a quoted attribute. What does not show, or changes what other characters look like, is
     /// shown as a picture or a number; what is too long to be a name is cut.
     /// </summary>
-    internal static string Encode(string? text)
+    internal static string Encode(string? text) => text is null ? "" : Show(text, Longest, encodes: true);
+
+    /// <summary>The same without the encoding, for where a text is no HTML.</summary>
+    internal static string Visible(string text, int longest) => Show(text, longest, encodes: false);
+
+    private static string Show(string text, int longest, bool encodes)
     {
-        if (text is null)
-            return "";
-        var html = new StringBuilder(text.Length + 16);
-        var cut = text.Length > Longest;
-        foreach (var rune in (cut ? text.AsSpan(0, Longest) : text).EnumerateRunes())
+        var html = new StringBuilder(Math.Min(text.Length, longest) + 16);
+        var cut = text.Length > longest;
+        foreach (var rune in (cut ? text.AsSpan(0, longest) : text).EnumerateRunes())
             _ = rune.Value switch
             {
-                '&' => html.Append("&amp;"),
-                '<' => html.Append("&lt;"),
-                '>' => html.Append("&gt;"),
-                '"' => html.Append("&quot;"),
-                '\'' => html.Append("&#39;"),
+                '&' when encodes => html.Append("&amp;"),
+                '<' when encodes => html.Append("&lt;"),
+                '>' when encodes => html.Append("&gt;"),
+                '"' when encodes => html.Append("&quot;"),
+                '\'' when encodes => html.Append("&#39;"),
                 < 0x20 => html.Append((char)(0x2400 + rune.Value)),
                 0x7F => html.Append('␡'),
                 _ when Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator

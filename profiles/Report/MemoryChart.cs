@@ -76,7 +76,7 @@ internal sealed class MemoryChart
 
     private string Draw()
     {
-        _svg.Append(CultureInfo.InvariantCulture, $"<svg viewBox=\"0 0 {Width:0} {Height:0}\" role=\"img\" aria-label=\"{Html.Encode(Summary())}\">");
+        _svg.Append(CultureInfo.InvariantCulture, $"<svg viewBox=\"0 0 {Width:0} {Height:0}\" data-left=\"{Left:0}\" data-right=\"{PlotRight:0}\" data-top=\"{Top:0}\" data-bottom=\"{Bottom:0}\" data-highest=\"{_highest}\" data-from=\"{_from.ToUnixTimeMilliseconds()}\" data-to=\"{_to.ToUnixTimeMilliseconds()}\" role=\"img\" aria-label=\"{Html.Encode(Summary())}\">");
         DrawGrid();
         DrawMemory();
         DrawLevels();
@@ -120,10 +120,10 @@ internal sealed class MemoryChart
         for (var ticks = ((_from.UtcTicks / everyTicks) + 1) * everyTicks; ticks <= _to.UtcTicks; ticks += everyTicks)
         {
             var at = new DateTimeOffset(ticks, TimeSpan.Zero);
-            _svg.Append(CultureInfo.InvariantCulture, $"<line class=\"grid\" x1=\"{X(at):0.#}\" x2=\"{X(at):0.#}\" y1=\"{Top:0.#}\" y2=\"{Height - 24:0.#}\"/>");
+            _svg.Append(CultureInfo.InvariantCulture, $"<line class=\"grid tick\" x1=\"{X(at):0.#}\" x2=\"{X(at):0.#}\" y1=\"{Top:0.#}\" y2=\"{Height - 24:0.#}\"/>");
             // The leftmost would run into the unit.
             if (X(at) is > Left + 30 and < Width - 28)
-                _svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{X(at):0.#}\" y=\"{y:0.#}\" text-anchor=\"middle\">{at.ToString(format, CultureInfo.InvariantCulture)}</text>");
+                _svg.Append(CultureInfo.InvariantCulture, $"<text class=\"tick\" x=\"{X(at):0.#}\" y=\"{y:0.#}\" text-anchor=\"middle\">{at.ToString(format, CultureInfo.InvariantCulture)}</text>");
         }
         _svg.Append(CultureInfo.InvariantCulture, $"<text x=\"{Left - 9:0.#}\" y=\"{y:0.#}\" text-anchor=\"end\">UTC</text>");
     }

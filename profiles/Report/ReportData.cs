@@ -1,4 +1,5 @@
 using Premortem.Contracts;
+using Premortem.Profiles.Findings;
 using Premortem.Profiles.Heaps;
 
 namespace Premortem.Profiles.Report;
@@ -30,4 +31,16 @@ public sealed record ReportData
 
     /// <summary>Which types have grown since a baseline; null: there is none to compare with.</summary>
     public ReportTypeGrowth? TypeGrowth { get; init; }
+
+    /// <summary>What each of the target's Go heap profiles has in all, baselines included.</summary>
+    public IReadOnlyList<HeapPoint> Heaps { get; init; } = [];
+
+    /// <summary>Where the goroutines stand; null: not captured.</summary>
+    public GoroutineGroups? Goroutines { get; init; }
+
+    /// <summary>The flame graphs that the page's script draws, the one to begin with first.</summary>
+    public IReadOnlyList<ReportFlame> Flames { get; init; } = [];
+
+    /// <summary>Why there is no flame graph of what has stacks; null: nothing to say.</summary>
+    public string? FlamesLeftOut { get; init; }
 }

@@ -1,16 +1,18 @@
 using System.Globalization;
 using System.Text;
 using Premortem.Contracts;
+using Premortem.Profiles.Findings;
 
 namespace Premortem.Profiles.Report;
 
 /// <summary>
-/// A capture as one page of HTML that needs nothing else: no network, no script, no fonts. What is on it comes from the target and
-/// from people, and is encoded; the page's own policy forbids the browser to load or run anything whatever it says.
+/// A capture as one page of HTML that needs nothing else: no network, no fonts, and no script for what is to be read. What is on it
+/// comes from the target and from people, and is encoded; the page's own policy forbids the browser to load anything, and to run
+/// anything but the one script that is ours, known by its hash.
 /// </summary>
 public static class ReportPage
 {
-    private const int MaxRows = 30;
+    private const int MaxRows = 60;
     private const int MaxArtifacts = 200;
 
     /// <summary>Writes the page as UTF-8 and leaves the stream open.</summary>
@@ -29,12 +31,12 @@ public static class ReportPage
             <html lang="en">
             <head>
             <meta charset="utf-8">
-            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src '{PageParts.ScriptHash}'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <meta name="referrer" content="no-referrer">
             <title>{Html.Encode(record.Target.Container)} in {Html.Encode(record.Target.Pod)}: {Html.Encode(headline)}</title>
             <style>
-            {ReportStyle.Css}
+            {PageParts.Css}
             </style>
             </head>
             <body>
@@ -46,8 +48,10 @@ public static class ReportPage
             </header>
 
             """);
+        WriteFindings(writer, data);
         WriteTiles(writer, data);
         WriteChart(writer, data);
+        WriteFlames(writer, data);
         if (data.Types is { } types)
             TypeSection.Write(writer, types, data);
         foreach (var table in data.Tables.Take(8))
@@ -55,6 +59,7 @@ public static class ReportPage
         WriteGrowth(writer, data.Growth);
         if (data.TypeGrowth is { } typeGrowth)
             TypeSection.WriteGrowth(writer, typeGrowth);
+        WriteGoroutines(writer, data.Goroutines);
         WriteArtifacts(writer, record);
         WritePlan(writer, record);
         WriteTriggers(writer, record);
@@ -62,6 +67,8 @@ public static class ReportPage
         writer.Write($"""
             <footer>Capture {Html.Encode(record.Id)}, written by {Html.Encode(record.Producer)}. The same in JSON: {Html.FileLink(Names.Manifest)}.</footer>
             </main>
+            <script type="application/json" id="report-data">{ReportScriptData.Of(data)}</script>
+            <script>{PageParts.Script}</script>
             </body>
             </html>
 
@@ -109,6 +116,42 @@ public static class ReportPage
         return story.Append('.').ToString();
     }
 
+    private static void WriteFindings(TextWriter writer, ReportData data)
+    {
+        var findings = FindingRules.Of(data);
+        if (findings.Count == 0)
+            return;
+        writer.Write("<section id=\"findings\">\n<h2>Findings</h2>\n<ul class=\"findings\">\n");
+        foreach (var finding in findings)
+            writer.Write($"<li class=\"{finding.Kind}\"><b>{Html.Encode(finding.Sentence)}</b><span class=\"evidence\">{Html.Encode(finding.Evidence)}</span></li>\n");
+        writer.Write("</ul>\n</section>\n");
+    }
+
+    /// <summary>An empty frame, which the script fills; without one the tables tell the same.</summary>
+    private static void WriteFlames(TextWriter writer, ReportData data)
+    {
+        if (data.Flames.Count > 0)
+            writer.Write("<section id=\"flames\" hidden>\n<h2>Stacks</h2>\n</section>\n");
+        if (data.FlamesLeftOut is { } why)
+            writer.Write($"<p class=\"note\">{Html.Encode(why)}</p>\n");
+    }
+
+    private static void WriteGoroutines(TextWriter writer, GoroutineGroups? goroutines)
+    {
+        if (goroutines is not { Total: > 0 })
+            return;
+        writer.Write(Invariant($"<section id=\"goroutines\">\n<h2>Goroutines: {goroutines.Total}</h2>\n"));
+        foreach (var group in goroutines.Groups)
+        {
+            writer.Write(Invariant($"<details><summary><b>{group.Count}</b> <span class=\"soft\">{group.Count * 100.0 / goroutines.Total:0.#} %</span> <span class=\"name\">{Html.Encode(group.Where)}</span></summary>\n<ol class=\"stack name\">"));
+            foreach (var frame in group.Stack)
+                writer.Write($"<li>{Html.Encode(frame)}</li>");
+            writer.Write("</ol></details>\n");
+        }
+        var others = goroutines.OtherGroups > 0 ? Invariant($" {goroutines.OtherGroups} smaller groups are not shown.") : "";
+        writer.Write($"<p class=\"note\">Those that stand in one place, of {Html.FileLink(goroutines.File)}; named by the innermost function that is not the runtime's own.{others}</p>\n</section>\n");
+    }
+
     private static void WriteTiles(TextWriter writer, ReportData data)
     {
         var record = data.Record;
@@ -134,9 +177,9 @@ public static class ReportPage
 
     private static void WriteChart(TextWriter writer, ReportData data)
     {
-        writer.Write("<section>\n<h2>Memory</h2>\n");
+        writer.Write("<section id=\"memory\">\n<h2>Memory</h2>\n");
         if (MemoryChart.Draw(data) is { } chart)
-            writer.Write($"<div class=\"wide\">{chart}</div>\n");
+            writer.Write($"<div class=\"wide chart\">{chart}</div>\n");
         else
             writer.Write("<p class=\"soft\">No memory samples were kept with this capture.</p>\n");
         if (data.Record.Memory.LimitBytes is null)
@@ -159,13 +202,13 @@ public static class ReportPage
             writer.Write("<p class=\"soft\">The profile is empty.</p>\n</section>\n");
             return;
         }
-        writer.Write("<div class=\"wide\"><table>\n<thead><tr><th class=\"n\">flat</th><th class=\"n\">flat%</th><th class=\"n sum\">sum%</th>");
+        writer.Write("<div class=\"wide\"><table class=\"top\">\n<thead><tr><th class=\"n\">flat</th><th class=\"n\">flat%</th><th class=\"n sum\">sum%</th>");
         writer.Write("<th class=\"n\">cum</th><th class=\"n\">cum%</th><th class=\"name\">function</th></tr></thead>\n<tbody>\n");
         foreach (var row in table.Rows.Take(MaxRows))
         {
             var inlining = row.Inlining switch { Inlining.Full => " <span class=\"soft\">(inline)</span>", Inlining.Partial => " <span class=\"soft\">(partial-inline)</span>", _ => "" };
-            writer.Write($"<tr><td class=\"n\">{Html.Encode(table.Format(row.Flat))}</td>{Share(table, row.Flat, row.FlatPercent)}");
-            writer.Write($"<td class=\"n sum\">{table.Percentage(row.Sum)}</td><td class=\"n\">{Html.Encode(table.Format(row.Cum))}</td>");
+            writer.Write($"<tr><td class=\"n\"{Value(row.Flat)}>{Html.Encode(table.Format(row.Flat))}</td>{Share(table, row.Flat, row.FlatPercent)}");
+            writer.Write($"<td class=\"n sum\">{table.Percentage(row.Sum)}</td><td class=\"n\"{Value(row.Cum)}>{Html.Encode(table.Format(row.Cum))}</td>");
             writer.Write($"{Share(table, row.Cum, row.CumPercent)}<td class=\"name\">{Html.Encode(row.Name)}{inlining}</td></tr>\n");
         }
         writer.Write("</tbody>\n</table></div>\n");
@@ -174,8 +217,10 @@ public static class ReportPage
         writer.Write($"<p class=\"note\">{Html.Encode(table.SampleType.Type)}, {Html.Encode(table.Format(table.Total))} in all.{count}");
         writer.Write(" Flat is what a function holds itself, cum with all that it calls.</p>\n</section>\n");
 
+        static string Value(long value) => Invariant($" data-v=\"{value}\"");
+
         static string Share(TopTable table, long value, double percent) =>
-            Invariant($"<td class=\"n share\" style=\"--w:{Math.Clamp(Math.Abs(percent), 0, 100):0.#}%\">{table.Percentage(value)}</td>");
+            Invariant($"<td class=\"n share\" data-v=\"{percent:0.###}\" style=\"--w:{Math.Clamp(Math.Abs(percent), 0, 100):0.#}%\">{table.Percentage(value)}</td>");
     }
 
     private static void WriteGrowth(TextWriter writer, ReportGrowth? growth)

@@ -7,4 +7,7 @@ public sealed record ReportTable(string Type, TopTable Table)
 {
     /// <summary>When it was taken, for a baseline that stands in for a heap that could not be captured; null: it was captured.</summary>
     public DateTimeOffset? BaselineAt { get; init; }
+
+    /// <summary>The profile's file.</summary>
+    public string File { get; init; } = "";
 }

@@ -37,15 +37,15 @@ internal static class TypeSection
             writer.Write("<p class=\"soft\">No objects were seen.</p>\n</section>\n");
             return;
         }
-        writer.Write("<div class=\"wide\"><table>\n<thead><tr><th class=\"n\">bytes</th><th class=\"n\">share</th><th class=\"n sum\">sum</th>");
+        writer.Write("<div class=\"wide\"><table class=\"top\">\n<thead><tr><th class=\"n\">bytes</th><th class=\"n\">share</th><th class=\"n sum\">sum</th>");
         writer.Write("<th class=\"n\">objects</th><th class=\"name\">type</th></tr></thead>\n<tbody>\n");
         long sum = 0;
         foreach (var row in types.Rows.Take(MaxRows))
         {
             sum += row.Bytes;
             var share = Share(row.Bytes, types.Bytes);
-            writer.Write(string.Create(CultureInfo.InvariantCulture, $"<tr><td class=\"n\" title=\"{row.Bytes} bytes\">{Quantity.ForPeople(row.Bytes)}</td>"));
-            writer.Write(string.Create(CultureInfo.InvariantCulture, $"<td class=\"n share\" style=\"--w:{Math.Clamp(share, 0, 100):0.#}%\">{share:0.#} %</td>"));
+            writer.Write(string.Create(CultureInfo.InvariantCulture, $"<tr><td class=\"n\" data-v=\"{row.Bytes}\" title=\"{row.Bytes} bytes\">{Quantity.ForPeople(row.Bytes)}</td>"));
+            writer.Write(string.Create(CultureInfo.InvariantCulture, $"<td class=\"n share\" data-v=\"{share:0.###}\" style=\"--w:{Math.Clamp(share, 0, 100):0.#}%\">{share:0.#} %</td>"));
             writer.Write(string.Create(CultureInfo.InvariantCulture, $"<td class=\"n sum\">{Share(sum, types.Bytes):0.#} %</td><td class=\"n\">{row.Objects}</td>"));
             writer.Write($"<td class=\"name\">{Html.Encode(row.Name)}</td></tr>\n");
         }

@@ -31,30 +31,42 @@ internal sealed class RecordWriter(Func<long?> readRoom, TimeProvider time, ILog
                 using var csv = new StreamWriter(file, new UTF8Encoding(false), leaveOpen: true);
                 MemoryTimeline.WriteCsv(csv, samples, Events(capture.Record, end));
             });
-        var tables = ProfileTables.Read(capture, readRoom(), log);
-        var types = ProfileTables.ReadTypes(capture, log);
-        var functions = ProfileTables.TopOf(tables);
+        var profiles = ProfilesOf(capture);
+        var tables = profiles.ReadTables();
+        var types = profiles.ReadTypes();
+        var functions = CapturedProfiles.TopOf(tables);
         // A dump of the heap has no table, and tells more than what was there before it.
         var stand = types is null && tables.Count == 0 && !capture.Record.Artifacts.Any(artifact => artifact is { Type: nameof(CaptureType.Heap), IsComplete: true })
-            ? ProfileTables.ReadBaselineTypes(capture, log)
+            ? profiles.ReadBaselineTypes()
             : null;
         types ??= stand?.Types;
         var last = Last(capture.Record, end, capture.IsRecovered) with
         {
-            Top = functions.Count > 0 ? functions : ProfileTables.TopOf(types, capture.Record.Memory),
-            TopFrom = ProfileTables.TopFrom(tables) ?? (stand is { Types.Bytes: > 0 } ? ProfileTables.FromBaseline : null),
+            Top = functions.Count > 0 ? functions : CapturedProfiles.TopOf(types, capture.Record.Memory),
+            TopFrom = CapturedProfiles.TopFrom(tables) ?? (stand is { Types.Bytes: > 0 } ? CapturedProfiles.FromBaseline : null),
         };
+        var growth = profiles.ReadGrowth();
+        profiles.ReadEarlierHeaps();
         Write(capture, Names.Report, file => ReportPage.Write(file, new ReportData
         {
             Record = last,
-            Memory = [.. samples.Select(sample => new MemoryPoint(sample.At, sample.Reading.WorkingSetBytes, sample.Reading.UsageBytes, sample.Reading.LimitBytes, sample.CeilingBytes))],
+            Memory = [.. samples.Select(sample => new MemoryPoint(sample.At, sample.Reading.WorkingSetBytes, sample.Reading.UsageBytes, sample.Reading.LimitBytes, sample.CeilingBytes)
+            {
+                UnreclaimableBytes = sample.Reading.UnreclaimableBytes,
+                HeapAfterGcBytes = sample.HeapAfterGcBytes,
+                OutsideHeapBytes = sample.OutsideHeapBytes,
+            })],
             Thresholds = Thresholds(triggers ?? [], last.Memory.CeilingBytes),
             Tables = tables,
             Types = types,
             TypesBaselineAt = stand?.Baseline.TakenAt,
             TypesFile = stand?.Baseline.Key ?? ArtifactKeys.Types,
-            Growth = ProfileTables.ReadGrowth(capture, readRoom(), log),
-            TypeGrowth = ProfileTables.ReadTypeGrowth(capture, log),
+            Growth = growth,
+            TypeGrowth = profiles.ReadTypeGrowth(),
+            Heaps = profiles.Heaps,
+            Goroutines = profiles.ReadGoroutines(),
+            Flames = profiles.Flames,
+            FlamesLeftOut = profiles.FlamesLeftOut,
         }));
         capture.Complete(record => last with { Artifacts = record.Artifacts });
         Log.CaptureComplete(log, capture.Record.Target.Container, capture.Record.Id, capture.Record.Phase, capture.Record.Outcome, capture.Record.OutcomeReason);
@@ -63,12 +75,15 @@ internal sealed class RecordWriter(Func<long?> readRoom, TimeProvider time, ILog
     /// <summary>Adds the table of types that came with a heap. The better one stays: a whole heap's rather than a part's, that rather than allocations.</summary>
     public void WriteTypes(SpooledCapture capture, TypeTable? types)
     {
-        if (types is not { Objects: > 0 } || (ProfileTables.ReadTypes(capture, log) is { } there && Worth(there) >= Worth(types)))
+        if (types is not { Objects: > 0 } || (ProfilesOf(capture).ReadTypes() is { } there && Worth(there) >= Worth(types)))
             return;
         Write(capture, ArtifactKeys.Types, file => TypesFile.Write(file, types));
 
         static int Worth(TypeTable table) => table.Measure != TypeTable.LiveObjects ? 0 : table.IsPartial ? 1 : 2;
     }
+
+    private CapturedProfiles ProfilesOf(SpooledCapture capture) =>
+        new(capture.Record, capture.PathOf, () => ReportBounds.InPod(readRoom()), (what, why) => Log.NoTable(log, capture.Record.Target.Container, what, why));
 
     private CaptureRecord Last(CaptureRecord record, TargetEnd? end, bool isRecovered) => record with
     {

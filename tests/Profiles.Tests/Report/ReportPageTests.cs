@@ -1,6 +1,9 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.RegularExpressions;
 using Premortem.Contracts;
+using Premortem.Profiles.Findings;
 using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Report;
 using Premortem.Testing;
@@ -50,7 +53,7 @@ public sealed class ReportPageTests
         Assert.Contains("<h1>75 % of live heap is held by Shop.Order&lt;T&gt;</h1>", page, StringComparison.Ordinal);
         Assert.Contains("Which types hold the managed heap", page, StringComparison.Ordinal);
         Assert.Contains("<td class=\"n sum\">100 %</td><td class=\"n\">10</td>", page, StringComparison.Ordinal);
-        Assert.DoesNotContain("<script", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("<script>alert", page, StringComparison.Ordinal);
         Assert.Contains("75 % of the part of the heap that was seen is held by", Write(Sample.Leak() with { Tables = [], Types = types with { IsPartial = true } }), StringComparison.Ordinal);
         Assert.Contains("75 % of allocations of 5s is of Shop.Order", Write(Sample.Leak() with { Tables = [], Types = types with { Measure = "allocations of 5s" } }), StringComparison.Ordinal);
     }
@@ -77,12 +80,15 @@ public sealed class ReportPageTests
     }
 
     [Fact]
-    public void The_page_loads_nothing_and_runs_nothing()
+    public void The_page_loads_nothing_and_runs_nothing_but_its_own_script()
     {
         var page = Write(Sample.Leak());
 
-        Assert.Contains("content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\"", page, StringComparison.Ordinal);
-        Assert.DoesNotMatch(new Regex("<script|<link|<img|<iframe|@import|url\\(|http:|https:| on[a-z]+=", RegexOptions.IgnoreCase), page);
+        var scripts = Regex.Matches(page, "<script>(.*?)</script>", RegexOptions.Singleline);
+        var hash = Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Assert.Single(scripts).Groups[1].Value)));
+        Assert.Contains($"content=\"default-src 'none'; script-src 'sha256-{hash}'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\"", page, StringComparison.Ordinal);
+        Assert.Equal(2, Regex.Count(page, "<script", RegexOptions.IgnoreCase));
+        Assert.DoesNotMatch(new Regex("<link|<img|<iframe|@import|url\\(|http:|https:| on[a-z]+=", RegexOptions.IgnoreCase), page);
     }
 
     [Fact]
@@ -90,6 +96,7 @@ public sealed class ReportPageTests
     {
         var encoder = PprofEncoder.Heap();
         encoder.Sample([encoder.At(Evil)], 1, 1000);
+        var profile = Profiles.Pprof.PprofProfile.Read(new MemoryStream(encoder.ToArray()));
         var record = Sample.Record();
         record = record with
         {
@@ -123,10 +130,12 @@ public sealed class ReportPageTests
         {
             Record = record,
             Thresholds = [new ThresholdLine(Evil, 100 << 20)],
-            Tables = [new ReportTable(Evil, TopTable.Of(Profiles.Pprof.PprofProfile.Read(new MemoryStream(encoder.ToArray()))))],
+            Tables = [new ReportTable(Evil, TopTable.Of(profile))],
+            Flames = [ReportFlame.Of(Evil, profile)!],
+            Goroutines = new GoroutineGroups { Total = 9, Groups = [new GoroutineGroup(9, Evil, [Evil])], OtherGroups = 0, Places = [new(Evil, 9)], File = Evil, Before = 1, BeforeFile = Evil },
         });
 
-        Assert.DoesNotContain("<script", page, StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(2, Regex.Count(page, "<script", RegexOptions.IgnoreCase));
         Assert.DoesNotContain(page, c => char.IsControl(c) && c != '\n');
         Assert.DoesNotContain('\u202e', page);
         Assert.DoesNotMatch(new Regex("href=\"(?![a-z.]+\")"), page);
@@ -134,6 +143,19 @@ public sealed class ReportPageTests
         // What is still HTML is well formed: the browser finds as many ends as beginnings.
         foreach (var tag in new[] { "td", "tr", "table", "section", "text", "dd", "h1", "svg" })
             Assert.Equal(Regex.Count(page, $"<{tag}[ >]"), Regex.Count(page, $"</{tag}>"));
+    }
+
+    [Fact]
+    public void A_profile_of_many_stacks_and_endless_names_makes_a_small_page()
+    {
+        var encoder = PprofEncoder.Heap();
+        for (var i = 0; i < 6_000; i++)
+            encoder.Sample([encoder.At($"leaf{i}" + new string('x', i % 100 == 0 ? 100_000 : 500)), encoder.At("main.main")], 1, 1000 + i);
+        var profile = Profiles.Pprof.PprofProfile.Read(new MemoryStream(encoder.ToArray()));
+
+        var page = Write(Sample.Leak() with { Flames = [ReportFlame.Of("heap", profile)!] });
+
+        Assert.InRange(page.Length, 10_000, 450_000);
     }
 
     [Fact]

@@ -18,7 +18,13 @@ internal static class Sample
         Record = Record(),
         Memory = [.. Memory()],
         Thresholds = [new ThresholdLine("near-limit: 85%", 217 * Mib)],
-        Tables = [new ReportTable("Heap", Table("heap.pb.gz")), new ReportTable("Cpu", Table("cpu.pb.gz"))],
+        Tables = [new ReportTable("Heap", Table("heap.pb.gz")) { File = "heap.pb.gz" }, new ReportTable("Cpu", Table("cpu.pb.gz"))],
+        Flames =
+        [
+            ReportFlame.Of("heap.pb.gz: inuse_space", Profile("heap.pb.gz"))!,
+            ReportFlame.Of("heap.pb.gz: alloc_space", Profile("heap.pb.gz"), new TopOptions { SampleIndex = "alloc_space" })!,
+            ReportFlame.Of("cpu.pb.gz: cpu", Profile("cpu.pb.gz"))!,
+        ],
     };
 
     internal static CaptureRecord Record() => new()
@@ -70,7 +76,10 @@ internal static class Sample
     };
 
     internal static TopTable Table(string name) =>
-        TopTable.Of(PprofProfile.ReadFile(Repository.Path("tests", "Profiles.Tests", "testdata", name)));
+        TopTable.Of(Profile(name));
+
+    internal static PprofProfile Profile(string name) =>
+        PprofProfile.ReadFile(Repository.Path("tests", "Profiles.Tests", "testdata", name));
 
     private static Artifact File(string type, string key, long bytes, double from, double to) => new()
     {

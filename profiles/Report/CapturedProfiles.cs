@@ -1,0 +1,247 @@
+using Premortem.Contracts;
+using Premortem.Contracts.Policies;
+using Premortem.Profiles.Findings;
+using Premortem.Profiles.Heaps;
+using Premortem.Profiles.Pprof;
+
+namespace Premortem.Profiles.Report;
+
+/// <summary>What the profiles of a capture have for its page and its record.</summary>
+/// <param name="record">What was captured.</param>
+/// <param name="pathOf">Where a file of the capture lies.</param>
+/// <param name="readBounds">How large a profile may be, asked before each.</param>
+/// <param name="passedOver">Told what could not be read, and why.</param>
+public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> pathOf, Func<ReportBounds> readBounds, Action<string, string> passedOver)
+{
+    /// <summary>What <see cref="CaptureRecord.TopFrom"/> says where the newest baseline stands in for the heap.</summary>
+    public const string FromBaseline = "baseline";
+
+    private const string HeapSuffix = "heap.nettrace.gz";
+
+    private const int MaxTop = 5;
+
+    /// <summary>A baseline that is younger than this has little to be compared with; an older one is taken where there is one.</summary>
+    private static readonly TimeSpan WorthComparing = TimeSpan.FromSeconds(10);
+
+    private static readonly CaptureType[] Types = [CaptureType.Heap, CaptureType.Cpu];
+
+    private readonly List<ReportFlame> _flames = [];
+    private readonly List<HeapPoint> _heaps = [];
+
+    /// <summary>The flame graphs of what <see cref="ReadTables"/> and <see cref="ReadGrowth"/> have read.</summary>
+    public IReadOnlyList<ReportFlame> Flames => _flames;
+
+    /// <summary>The totals of the Go heap profiles that <see cref="ReadTables"/> and <see cref="ReadEarlierHeaps"/> have read.</summary>
+    public IReadOnlyList<HeapPoint> Heaps => _heaps;
+
+    /// <summary>Why there is no flame graph of what has stacks; null: there is, or nothing has.</summary>
+    public string? FlamesLeftOut { get; private set; }
+
+    /// <summary>The top tables, the heap's first.</summary>
+    public IReadOnlyList<ReportTable> ReadTables()
+    {
+        var tables = new List<ReportTable>();
+        foreach (var type in Types)
+            if (Captured(type) is { } artifact && ReadTable(artifact, type) is { } table)
+                tables.Add(table);
+        if (!tables.Exists(table => table.Type == nameof(CaptureType.Heap)) && Baselines(IsHeap) is [var newest, ..] && ReadTable(newest, CaptureType.Heap) is { } stand)
+            tables.Insert(0, stand with { BaselineAt = newest.TakenAt });
+        return tables;
+    }
+
+    /// <summary>The totals of the heap profiles that were taken before, for the findings.</summary>
+    public void ReadEarlierHeaps()
+    {
+        foreach (var baseline in Baselines(IsHeap))
+            if (!_heaps.Exists(heap => heap.File == baseline.Key))
+                Try(baseline.Key, () =>
+                {
+                    AddHeap(PprofProfile.ReadFile(pathOf(baseline.Key), readBounds().DifferenceBytes), baseline);
+                    return baseline;
+                });
+    }
+
+    /// <summary>Where the goroutines stand; null: they were not captured.</summary>
+    public GoroutineGroups? ReadGoroutines()
+    {
+        if (Captured(CaptureType.Goroutine) is not { } captured || Try(captured.Key, () => GoroutineGroups.Of(PprofProfile.ReadFile(pathOf(captured.Key), readBounds().DifferenceBytes), captured.Key)) is not { } groups)
+            return null;
+        var before = Baselines(artifact => artifact.Key.EndsWith("goroutine.pb.gz", StringComparison.Ordinal)).FirstOrDefault();
+        return before is not null && Try(before.Key, () => GoroutineGroups.Of(PprofProfile.ReadFile(pathOf(before.Key), readBounds().DifferenceBytes), before.Key)) is { } earlier
+            ? groups with { Before = earlier.Total, BeforeFile = before.Key }
+            : groups;
+    }
+
+    /// <summary>The types that hold the heap of a .NET target; null where they were not counted.</summary>
+    public TypeTable? ReadTypes()
+    {
+        if (record.Artifacts.FirstOrDefault(artifact => artifact is { Key: ArtifactKeys.Types, HasFile: true }) is not { Key: var key })
+            return null;
+        return Try(key, () =>
+        {
+            using var file = File.OpenRead(pathOf(key));
+            return TypesFile.Read(file);
+        });
+    }
+
+    /// <summary>What the newest baseline of a .NET target tells that has anything to tell, for where nothing was captured; null: there is none, or none that can be read.</summary>
+    public (TypeTable Types, Artifact Baseline)? ReadBaselineTypes()
+    {
+        // A program that was idle has allocated nothing, and the baseline before tells more.
+        foreach (var baseline in Baselines(IsTypes))
+            if (ReadStream(baseline.Key) is { Objects: > 0 } types)
+                return (types, baseline);
+        return null;
+    }
+
+    /// <summary>Which types have grown since a baseline, or between two of them where the kill came first. Only heaps are compared.</summary>
+    public ReportTypeGrowth? ReadTypeGrowth()
+    {
+        var baselines = Baselines(artifact => IsTypes(artifact) && artifact.Key.EndsWith(HeapSuffix, StringComparison.Ordinal));
+        if (baselines.Count == 0)
+            return null;
+        TypeTable? later;
+        DateTimeOffset until;
+        string file;
+        if (record.Artifacts.FirstOrDefault(artifact => artifact is { Key: ArtifactKeys.Types, HasFile: true }) is { } captured)
+            (later, until, file) = (ReadTypes(), captured.CompletedAt ?? record.StartedAt, captured.Key);
+        else
+        {
+            (later, until, file) = (ReadStream(baselines[0].Key), baselines[0].TakenAt!.Value, baselines[0].Key);
+            baselines.RemoveAt(0);
+        }
+        if (later is not { Measure: TypeTable.LiveObjects } || baselines.Count == 0)
+            return null;
+        var since = ToCompareWith(baselines, until);
+        return ReadStream(since.Key) is { Measure: TypeTable.LiveObjects, IsPartial: false } before
+            ? new ReportTypeGrowth(later.Since(before), later.IsPartial, since.TakenAt!.Value, until, since.Key, file)
+            : null;
+    }
+
+    /// <summary>The types that a .NET runtime's stream tells of: counted again, in memory that does not depend on how many objects it has.</summary>
+    private TypeTable? ReadStream(string key) => Try(key, () =>
+    {
+        using var file = File.OpenRead(pathOf(key));
+        return ProfileContent.Read(file) is ProfileContent.Types { Table: var table } ? table : null;
+    });
+
+    /// <summary>What has grown since a baseline, or between two of them where the kill came first.</summary>
+    public ReportGrowth? ReadGrowth()
+    {
+        var heap = Captured(CaptureType.Heap);
+        var baselines = Baselines(IsHeap);
+        if (heap is null && baselines.Count > 0)
+        {
+            heap = baselines[0];
+            baselines.RemoveAt(0);
+        }
+        if (heap is null || (heap.TakenAt ?? heap.CompletedAt) is not { } until || baselines.Count == 0)
+            return null;
+        var since = ToCompareWith(baselines, until);
+        return Try("what has grown", () =>
+        {
+            var bounds = readBounds();
+            var earlier = PprofProfile.ReadFile(pathOf(since.Key), bounds.DifferenceBytes);
+            var later = PprofProfile.ReadFile(pathOf(heap.Key), bounds.DifferenceBytes);
+            var options = new TopOptions { Base = earlier, NodeFraction = 0 };
+            if (bounds.IsWhole && ReportFlame.Of($"{heap.Key} and {since.Key}: {later.SampleTypes[later.SampleIndex(null)].Type}", later, options) is { } flame)
+                _flames.Insert(Math.Min(1, _flames.Count), flame);
+            return new ReportGrowth(TopTable.Of(later, options), since.TakenAt!.Value, until, since.Key, heap.Key);
+        });
+    }
+
+    /// <summary>The types that hold most of the heap; where the heap is the lesser part of memory, shares are those of all memory.</summary>
+    public static IReadOnlyList<TopEntry> TopOf(TypeTable? types, MemoryAtTrigger memory)
+    {
+        var isOutside = memory.IsMostlyOutsideHeap;
+        var whole = isOutside ? memory.WorkingSetBytes : types?.Bytes ?? 0;
+        var top = types?.Rows.Where(row => row.Bytes > 0).Select(row => Entry(row.Name, row.Bytes, whole)) ?? [];
+        return [.. (isOutside ? top.Prepend(Entry(Names.OutsideHeap, memory.OutsideHeapBytes!.Value, whole)) : top).Take(MaxTop)];
+    }
+
+    private static TopEntry Entry(string name, long bytes, long whole) => new(name, bytes, Math.Round(bytes * 100.0 / whole, 2));
+
+    /// <summary>The functions that hold most of the heap themselves.</summary>
+    public static IReadOnlyList<TopEntry> TopOf(IReadOnlyList<ReportTable> tables)
+    {
+        if (tables.FirstOrDefault(table => table.Type == nameof(CaptureType.Heap))?.Table is not { Total: > 0 } heap)
+            return [];
+        return [.. heap.Rows
+            .Where(row => row.Flat > 0)
+            .OrderByDescending(row => row.Flat)
+            .Take(MaxTop)
+            .Select(row => Entry(row.Name, row.Flat, heap.Total))];
+    }
+
+    /// <summary>Whether the top is from a baseline; null: from the heap, or there is none.</summary>
+    public static string? TopFrom(IReadOnlyList<ReportTable> tables) =>
+        tables.Any(table => table is { Type: nameof(CaptureType.Heap), BaselineAt: not null, Table.Total: > 0 }) ? FromBaseline : null;
+
+    private ReportTable? ReadTable(Artifact artifact, CaptureType type) => Try(artifact.Key, () =>
+    {
+        var bounds = readBounds();
+        var profile = PprofProfile.ReadFile(pathOf(artifact.Key), bounds.ProfileBytes);
+        var table = TopTable.Of(profile);
+        AddHeap(profile, artifact);
+        if (profile.Data.Length > bounds.FlameBytes)
+            FlamesLeftOut = $"{artifact.Key} is too large for a flame graph to be made in the pod; 'premortem report' makes a page with one of the capture's folder.";
+        else
+            AddFlames(profile, table, artifact.Key, bounds);
+        return new ReportTable(type.ToString(), table) { File = artifact.Key };
+    });
+
+    private void AddFlames(PprofProfile profile, TopTable table, string file, ReportBounds bounds)
+    {
+        // What a function's table leaves out has no box that could be seen: stacks end there, and little is held at a time.
+        var only = bounds.IsWhole ? null : table.Rows.Select(row => row.Name).ToHashSet(StringComparer.Ordinal);
+        var names = bounds.IsWhole ? profile.SampleTypes.Select(type => type.Type).Where(IsWorthDrawing).Distinct().ToList() : [];
+        names.Remove(table.SampleType.Type);
+        foreach (var name in names.Prepend(table.SampleType.Type))
+            if (ReportFlame.Of($"{file}: {name}", profile, new TopOptions { SampleIndex = name }, only) is { } flame)
+                _flames.Add(flame);
+
+        static bool IsWorthDrawing(string type) => type is "inuse_space" or "alloc_space" or "inuse_objects" or "cpu";
+    }
+
+    private void AddHeap(PprofProfile profile, Artifact artifact)
+    {
+        if ((artifact.TakenAt ?? artifact.CompletedAt) is { } at && HeapPoint.Of(profile, at, artifact.Key) is { } heap)
+            _heaps.Add(heap);
+    }
+
+    /// <summary>What cannot be read is passed over: the page is made of what can.</summary>
+    private T? Try<T>(string what, Func<T?> read)
+        where T : class
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception e) when (e is ProfileFormatException or ArgumentException or IOException or UnauthorizedAccessException)
+        {
+            passedOver(what, e.Message);
+            return null;
+        }
+    }
+
+    private Artifact? Captured(CaptureType type) =>
+        record.Artifacts.FirstOrDefault(artifact => artifact.Type == type.ToString() && artifact.IsComplete && IsPprof(artifact));
+
+    /// <summary>Newest first.</summary>
+    private List<Artifact> Baselines(Func<Artifact, bool> isWanted) =>
+        [.. record.Artifacts
+            .Where(artifact => artifact is { Type: ArtifactKeys.Baseline, IsComplete: true, TakenAt: not null } && isWanted(artifact))
+            .OrderByDescending(artifact => artifact.TakenAt)];
+
+    /// <summary>The newest that is old enough, else the oldest.</summary>
+    private static Artifact ToCompareWith(List<Artifact> newestFirst, DateTimeOffset until) =>
+        newestFirst.Find(baseline => until - baseline.TakenAt >= WorthComparing) ?? newestFirst[^1];
+
+    private static bool IsTypes(Artifact artifact) =>
+        artifact.Key.EndsWith(HeapSuffix, StringComparison.Ordinal) || artifact.Key.EndsWith("allocations.nettrace", StringComparison.Ordinal);
+
+    // What a .NET runtime gave is no pprof profile.
+    private static bool IsPprof(Artifact artifact) => artifact.Key.EndsWith(".pb.gz", StringComparison.Ordinal);
+
+    private static bool IsHeap(Artifact artifact) => artifact.Key.EndsWith("heap.pb.gz", StringComparison.Ordinal);
+}
