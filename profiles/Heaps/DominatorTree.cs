@@ -128,24 +128,28 @@ internal sealed class DominatorTree
         return (ends, sources);
     }
 
-    private static int[] Dominators(int[] ancestors, int[] starts, int[] sources, int count)
+    private static int[] Dominators(int[] parents, int[] starts, int[] sources, int count)
     {
-        var (semi, label, buckets, dominators) = (new int[count + 1], new int[count + 1], new int[count + 1], new int[count + 1]);
+        var (links, semi, buckets, dominators) = (new Link[count + 1], new int[count + 1], new int[count + 1], new int[count + 1]);
         for (var i = 0; i <= count; i++)
-            (semi[i], label[i]) = (i, i);
+            (links[i], semi[i]) = (new Link(parents[i], i, i), i);
         // As deep as the deepest way up that is asked for: a list of all objects, at worst.
         var (path, depth) = (new int[1024], 0);
         for (var at = count; at > 1; at--)
         {
+            var least = at;
             for (var i = starts[at]; i < starts[at + 1]; i++)
-                semi[at] = Math.Min(semi[at], semi[Least(sources[i], at + 1)]);
+                least = Math.Min(least, Least(sources[i], at + 1).Semi);
+            semi[at] = links[at].Semi = least;
             // Until a node's dominator is known, its place there says who follows it in its bucket.
-            (dominators[at], buckets[semi[at]]) = (buckets[semi[at]], at);
-            var parent = ancestors[at];
+            (dominators[at], buckets[least]) = (buckets[least], at);
+            var parent = links[at].Ancestor;
             for (var node = buckets[parent]; node != 0;)
             {
-                var least = Least(node, at);
-                (node, dominators[node]) = (dominators[node], semi[least] < semi[node] ? least : parent);
+                var next = dominators[node];
+                ref var best = ref Least(node, at);
+                dominators[node] = best.Semi < semi[node] ? best.Label : parent;
+                node = next;
             }
             buckets[parent] = 0;
         }
@@ -154,26 +158,31 @@ internal sealed class DominatorTree
                 dominators[i] = dominators[dominators[i]];
         return dominators;
 
-        // The node of the least semidominator on the way up, among those from linked on; the way is shortened for the next who asks.
-        int Least(int node, int linked)
+        // Knows the node of the least semidominator on the way up, among those from linked on; the way is shortened for the next who asks.
+        ref Link Least(int node, int linked)
         {
-            if (node < linked)
-                return node;
-            for (var at = node; ancestors[at] >= linked; at = ancestors[at])
-            {
-                if (depth == path.Length)
-                    Array.Resize(ref path, path.Length * 2);
-                path[depth++] = at;
-            }
+            if (node >= linked)
+                for (var at = node; links[at].Ancestor >= linked; at = links[at].Ancestor)
+                {
+                    if (depth == path.Length)
+                        Array.Resize(ref path, path.Length * 2);
+                    path[depth++] = at;
+                }
             while (depth > 0)
             {
-                var below = path[--depth];
-                var above = ancestors[below];
-                if (semi[label[above]] < semi[label[below]])
-                    label[below] = label[above];
-                ancestors[below] = ancestors[above];
+                ref var below = ref links[path[--depth]];
+                ref var above = ref links[below.Ancestor];
+                if (above.Semi < below.Semi)
+                    (below.Label, below.Semi) = (above.Label, above.Semi);
+                below.Ancestor = above.Ancestor;
             }
-            return label[node];
+            return ref links[node];
         }
     }
+
+    /// <summary>What is asked together lies together: each of these is another miss of the cache.</summary>
+    /// <param name="Ancestor">The node above, or one further up.</param>
+    /// <param name="Label">The node of the least semidominator between the two.</param>
+    /// <param name="Semi">That semidominator.</param>
+    private record struct Link(int Ancestor, int Label, int Semi);
 }

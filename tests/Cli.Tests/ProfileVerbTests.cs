@@ -171,9 +171,8 @@ public sealed class ProfileVerbTests
     {
         using var folder = new TemporaryFolder();
         var encoder = NettraceEncoder.Start();
-        encoder.Event(1, NettraceEncoder.GCStart(1)).Event(15, NettraceEncoder.BulkTypes((1, "Shop.Order"))).Event(18, encoder.BulkNodes(0, (1, 48)));
-        var file = folder.File("heap.nettrace");
-        File.WriteAllBytes(file, encoder.Event(2, NettraceEncoder.GCEnd(1)).ToArray());
+        var file = folder.File("allocations.nettrace");
+        File.WriteAllBytes(file, encoder.Event(303, encoder.AllocationSampled(1, "Shop.Order", 48)).ToArray());
 
         var (exitCode, output, errors) = Premortem.Run([verb, file, .. more]);
 
