@@ -16,6 +16,9 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     /// <summary>What <see cref="CaptureRecord.TopFrom"/> says where the newest baseline stands in for the heap.</summary>
     public const string FromBaseline = "baseline";
 
+    /// <summary>Each sample type takes a walk of its own: of what is larger, only the one that matters is drawn, and the page is there in seconds.</summary>
+    private const int MostBytesOfEveryType = 16 << 20;
+
     private const string HeapSuffix = "heap.nettrace.gz";
 
     private const int MaxTop = 5;
@@ -194,13 +197,13 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     {
         // What a function's table leaves out has no box that could be seen: stacks end there, and little is held at a time.
         var only = bounds.IsWhole ? null : table.Rows.Select(row => row.Name).ToHashSet(StringComparer.Ordinal);
-        var names = bounds.IsWhole ? profile.SampleTypes.Select(type => type.Type).Where(IsWorthDrawing).Distinct().ToList() : [];
+        var names = bounds.IsWhole && profile.Data.Length <= MostBytesOfEveryType ? profile.SampleTypes.Select(type => type.Type).Where(IsWorthDrawing).Distinct().ToList() : [];
         names.Remove(table.SampleType.Type);
         foreach (var name in names.Prepend(table.SampleType.Type))
             if (ReportFlame.Of($"{file}: {name}", profile, new TopOptions { SampleIndex = name }, only) is { } flame)
                 _flames.Add(flame);
 
-        static bool IsWorthDrawing(string type) => type is "inuse_space" or "alloc_space" or "inuse_objects" or "cpu";
+        static bool IsWorthDrawing(string type) => type is "inuse_space" or "alloc_space" or "cpu";
     }
 
     private void AddHeap(PprofProfile profile, Artifact artifact)

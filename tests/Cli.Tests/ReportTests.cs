@@ -69,6 +69,21 @@ public sealed class ReportTests
     }
 
     [Fact]
+    public void A_manifest_that_leaves_its_lists_away_is_one_with_empty_lists()
+    {
+        using var folder = Capture();
+        var manifest = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(folder.File("manifest.json")))!.AsObject();
+        foreach (var list in new[] { "artifacts", "top", "alsoFired", "plan" })
+            manifest.Remove(list);
+        File.WriteAllText(folder.File("manifest.json"), manifest.ToJsonString());
+
+        var (exitCode, page, errors) = Premortem.Run("report", folder.Path, "-o", "-");
+
+        Assert.Equal((0, ""), (exitCode, errors));
+        Assert.Contains("Nothing was captured.", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_page_that_is_there_is_replaced_only_where_one_says_so()
     {
         using var folder = Capture(Heap("heap.pb.gz"));
