@@ -15,6 +15,9 @@ public static class ReportPage
     private const int MaxRows = 60;
     private const int MaxArtifacts = 200;
 
+    // There may be thirty stacks of sixty.
+    private const int LongestFrame = 200;
+
     /// <summary>Writes the page as UTF-8 and leaves the stream open.</summary>
     public static void Write(Stream stream, ReportData data)
     {
@@ -145,7 +148,7 @@ public static class ReportPage
         {
             writer.Write(Invariant($"<details><summary><b>{group.Count}</b> <span class=\"soft\">{group.Count * 100.0 / goroutines.Total:0.#} %</span> <span class=\"name\">{Html.Encode(group.Where)}</span></summary>\n<ol class=\"stack name\">"));
             foreach (var frame in group.Stack)
-                writer.Write($"<li>{Html.Encode(frame)}</li>");
+                writer.Write($"<li>{Html.Encode(frame.Length > LongestFrame ? frame[..LongestFrame] + "…" : frame)}</li>");
             writer.Write("</ol></details>\n");
         }
         var others = goroutines.OtherGroups > 0 ? Invariant($" {goroutines.OtherGroups} smaller groups are not shown.") : "";
