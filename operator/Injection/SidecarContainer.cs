@@ -14,10 +14,14 @@ internal sealed class SidecarContainer(PodView pod, PodPatch patch)
     private readonly JsonArray _mounts = [];
     private readonly JsonArray _environment =
     [
-        FromField(Names.NamespaceVariable, "metadata.namespace"),
-        FromField(Names.PodVariable, "metadata.name"),
-        FromField(Names.PodUidVariable, "metadata.uid"),
-        FromField(Names.NodeVariable, "spec.nodeName"),
+        // As nodes: what is added to an array by a type of its own is for reflection to write.
+        .. (JsonNode[])
+        [
+            FromField(Names.NamespaceVariable, "metadata.namespace"),
+            FromField(Names.PodVariable, "metadata.name"),
+            FromField(Names.PodUidVariable, "metadata.uid"),
+            FromField(Names.NodeVariable, "spec.nodeName"),
+        ],
         // A pod without any name has no workload either, and the sidecar goes by the container's.
         .. WorkloadName.Of(pod) is { Length: > 0 } workload ? (JsonNode[])[new JsonObject { ["name"] = Names.WorkloadVariable, ["value"] = workload }] : [],
     ];
