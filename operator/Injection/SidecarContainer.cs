@@ -12,7 +12,8 @@ internal sealed class SidecarContainer(PodView pod, PodPatch patch)
 
     private readonly HashSet<string> _volumes = [.. pod.Spec.Children("volumes").Select(volume => volume.Text("name") ?? "")];
     private readonly JsonArray _mounts = [];
-    private readonly JsonArray _environment =
+    // As JsonNodes: a JsonArray's list of JsonObjects is made by a method that a native program, as the plugin is one, does not have.
+    private readonly JsonArray _environment = new((JsonNode[])
     [
         // As nodes: what is added to an array by a type of its own is for reflection to write.
         .. (JsonNode[])
@@ -24,7 +25,7 @@ internal sealed class SidecarContainer(PodView pod, PodPatch patch)
         ],
         // A pod without any name has no workload either, and the sidecar goes by the container's.
         .. WorkloadName.Of(pod) is { Length: > 0 } workload ? (JsonNode[])[new JsonObject { ["name"] = Names.WorkloadVariable, ["value"] = workload }] : [],
-    ];
+    ]);
 
     /// <summary>A quarter more than captures may hold: their records and what is being written stand there too.</summary>
     public static long VolumeBytes(long spoolBytes) => spoolBytes > long.MaxValue / 2 ? spoolBytes : (spoolBytes + (spoolBytes / 4) + Mi - 1) / Mi * Mi;
