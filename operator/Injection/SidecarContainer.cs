@@ -15,14 +15,10 @@ internal sealed class SidecarContainer(PodView pod, PodPatch patch)
     // As JsonNodes: a JsonArray's list of JsonObjects is made by a method that a native program, as the plugin is one, does not have.
     private readonly JsonArray _environment = new((JsonNode[])
     [
-        // As nodes: what is added to an array by a type of its own is for reflection to write.
-        .. (JsonNode[])
-        [
-            FromField(Names.NamespaceVariable, "metadata.namespace"),
-            FromField(Names.PodVariable, "metadata.name"),
-            FromField(Names.PodUidVariable, "metadata.uid"),
-            FromField(Names.NodeVariable, "spec.nodeName"),
-        ],
+        FromField(Names.NamespaceVariable, "metadata.namespace"),
+        FromField(Names.PodVariable, "metadata.name"),
+        FromField(Names.PodUidVariable, "metadata.uid"),
+        FromField(Names.NodeVariable, "spec.nodeName"),
         // A pod without any name has no workload either, and the sidecar goes by the container's.
         .. WorkloadName.Of(pod) is { Length: > 0 } workload ? (JsonNode[])[new JsonObject { ["name"] = Names.WorkloadVariable, ["value"] = workload }] : [],
     ]);
