@@ -50,6 +50,7 @@ internal static class ReportCommand
         var stand = types is null && tables.Count == 0 ? profiles.ReadBaselineTypes() : null;
         var growth = profiles.ReadGrowth();
         profiles.ReadEarlierHeaps();
+        var retention = profiles.ReadRetention();
         return new ReportData
         {
             Record = record,
@@ -58,6 +59,7 @@ internal static class ReportCommand
             Types = types ?? stand?.Types,
             TypesBaselineAt = stand?.Baseline.TakenAt,
             TypesFile = stand?.Baseline.Key ?? ArtifactKeys.Types,
+            Retention = retention,
             Growth = growth,
             TypeGrowth = profiles.ReadTypeGrowth(),
             Heaps = profiles.Heaps,

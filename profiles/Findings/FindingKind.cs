@@ -6,6 +6,9 @@ public enum FindingKind
     /// <summary>One function or type holds much of the live heap.</summary>
     Holder,
 
+    /// <summary>Much of a .NET heap hangs on one root.</summary>
+    Root,
+
     /// <summary>What is live after each collection only rises.</summary>
     Leak,
 

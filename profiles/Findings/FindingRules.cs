@@ -16,6 +16,7 @@ public static class FindingRules
 
     // Below this no function or type is the culprit, and naming one would mislead.
     private const double HolderPercent = 10;
+    private const double RootPercent = 50;
     private const double GrowthPercent = 50;
     private const long GrowthBytes = 1 * Mib;
     private const int LeakLooks = 3;
@@ -39,7 +40,7 @@ public static class FindingRules
         ArgumentNullException.ThrowIfNull(data);
         Finding?[] all =
         [
-            OutsideHeap(data), PageCache(data), Holder(data), TypeHolder(data), Leak(data), LeakByCollections(data), Churn(data),
+            OutsideHeap(data), PageCache(data), Holder(data), TypeHolder(data), Root(data.Retention), Leak(data), LeakByCollections(data), Churn(data),
             Growth(data.Growth), Growth(data.TypeGrowth), Goroutines(data.Goroutines), BesideLiveHeap(data),
         ];
         return [.. all.OfType<Finding>()];
@@ -68,6 +69,23 @@ public static class FindingRules
             FindingKind.Holder,
             Text($"{largest.Bytes * 100.0 / types.Bytes:0.#} % of {whole} is held by {largest.Name}"),
             Text($"{data.TypesFile}: {largest.Objects} objects, {Quantity.ForPeople(largest.Bytes)} of {Quantity.ForPeople(types.Bytes)}"));
+    }
+
+    /// <summary>A part of a heap says nothing of what the rest hangs on.</summary>
+    private static Finding? Root(ReportRetention? retention)
+    {
+        if (retention is not { IsPartial: false, Bytes: > 0, Roots: [var (root, bytes), ..] } || bytes * 100.0 / retention.Bytes < RootPercent || !IsNamed(root))
+            return null;
+        // The most of it that one path holds: what hangs there.
+        var path = retention.Types.SelectMany(type => type.Paths).Where(path => path.Steps is [var first, _, ..] && first == root).MaxBy(path => path.Bytes);
+        var way = path is null ? "" : $", by {path.Steps[1]}";
+        return new Finding(
+            FindingKind.Root,
+            Text($"{bytes * 100.0 / retention.Bytes:0.#} % of live heap hangs on {root}{way}"),
+            $"{retention.File}: shortest paths from the roots, {Quantity.ForPeople(bytes)} of {Quantity.ForPeople(retention.Bytes)}");
+
+        // A handle or a stack is no one's in particular.
+        static bool IsNamed(string root) => root.StartsWith("static ", StringComparison.Ordinal) || root.StartsWith("thread static ", StringComparison.Ordinal);
     }
 
     /// <summary>A Go heap profile has what the last collection left: it rose from each look to the next.</summary>

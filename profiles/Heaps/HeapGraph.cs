@@ -98,6 +98,20 @@ public sealed class HeapGraph
         return [.. types.Select(type => new RetainedType(TypeNames[type], objects[type], bytes[type], retained?[type], held?[type] ?? []))];
     }
 
+    /// <summary>What is reached first from each root, by name: shortest paths, so that each object counts once. The one with most bytes first.</summary>
+    public IReadOnlyList<KeyValuePair<string, long>> BytesByRoot()
+    {
+        var (places, roots) = (Paths.Places, new int[Paths.Places.Count]);
+        var bytes = new Dictionary<int, long>();
+        for (var i = 0; i < places.Count; i++)
+        {
+            // A place comes behind its parent.
+            roots[i] = places[i].Parent < 0 ? i : roots[places[i].Parent];
+            bytes[roots[i]] = bytes.GetValueOrDefault(roots[i]) + places[i].Bytes;
+        }
+        return [.. bytes.OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key).Select(pair => KeyValuePair.Create(Paths.NameOf(pair.Key), pair.Value))];
+    }
+
     /// <summary>
     /// The heap as a profile: an object's stack is the path by which a root holds it, a type a function; flat is what its objects hold
     /// themselves, cum what hangs on them.

@@ -23,6 +23,9 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
 
     private const int MaxTop = 5;
 
+    private const int RetainedTypes = 12;
+    private const int PathsOfEach = 3;
+
     /// <summary>A baseline that is younger than this has little to be compared with; an older one is taken where there is one.</summary>
     private static readonly TimeSpan WorthComparing = TimeSpan.FromSeconds(10);
 
@@ -84,6 +87,22 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
         {
             using var file = File.OpenRead(pathOf(key));
             return TypesFile.Read(file);
+        });
+    }
+
+    /// <summary>What holds a .NET heap, and its flame graph; null: it was not captured, or there is no room for its objects.</summary>
+    public ReportRetention? ReadRetention()
+    {
+        if (!readBounds().IsWhole || record.Artifacts.FirstOrDefault(artifact => artifact is { Type: nameof(CaptureType.Heap), HasFile: true } && artifact.Key.EndsWith(HeapSuffix, StringComparison.Ordinal)) is not { Key: var key })
+            return null;
+        return Try(key, () =>
+        {
+            using var file = File.OpenRead(pathOf(key));
+            if (ProfileContent.Read(file, withGraph: true) is not ProfileContent.Heap { Graph: { Objects: > 0 } graph })
+                return null;
+            if (ReportFlame.Of($"{key}: who holds it", graph.ToProfile()) is { } flame)
+                _flames.Insert(0, flame);
+            return new ReportRetention(graph.Retention(RetainedTypes, PathsOfEach), graph.BytesByRoot(), graph.ToTable(maxRows: 0).Bytes, graph.IsPartial, key);
         });
     }
 
@@ -183,7 +202,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     private ReportTable? ReadTable(Artifact artifact, CaptureType type) => Try(artifact.Key, () =>
     {
         var bounds = readBounds();
-        var profile = PprofProfile.ReadFile(pathOf(artifact.Key), bounds.ProfileBytes);
+        var profile = ReadProfile(artifact, bounds);
         var table = TopTable.Of(profile);
         AddHeap(profile, artifact);
         if (profile.Data.Length > bounds.FlameBytes)
@@ -192,6 +211,15 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
             AddFlames(profile, table, artifact.Key, bounds);
         return new ReportTable(type.ToString(), table) { File = artifact.Key };
     });
+
+    /// <summary>A pprof profile, or the CPU samples of a .NET program, which are made into one.</summary>
+    private PprofProfile ReadProfile(Artifact artifact, ReportBounds bounds)
+    {
+        if (IsPprof(artifact))
+            return PprofProfile.ReadFile(pathOf(artifact.Key), bounds.ProfileBytes);
+        using var file = File.OpenRead(pathOf(artifact.Key));
+        return ProfileContent.Read(file) is ProfileContent.Functions { Profile: var profile } ? profile : throw new IOException("it has no stacks");
+    }
 
     private void AddFlames(PprofProfile profile, TopTable table, string file, ReportBounds bounds)
     {
@@ -228,7 +256,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     }
 
     private Artifact? Captured(CaptureType type) =>
-        record.Artifacts.FirstOrDefault(artifact => artifact.Type == type.ToString() && artifact.IsComplete && IsPprof(artifact));
+        record.Artifacts.FirstOrDefault(artifact => artifact.Type == type.ToString() && artifact.IsComplete && (IsPprof(artifact) || (IsSamples(artifact) && readBounds().IsWhole)));
 
     /// <summary>Newest first.</summary>
     private List<Artifact> Baselines(Func<Artifact, bool> isWanted) =>
@@ -245,6 +273,8 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
 
     // What a .NET runtime gave is no pprof profile.
     private static bool IsPprof(Artifact artifact) => artifact.Key.EndsWith(".pb.gz", StringComparison.Ordinal);
+
+    private static bool IsSamples(Artifact artifact) => artifact.Type == nameof(CaptureType.Cpu) && artifact.Key.Contains(".nettrace", StringComparison.Ordinal);
 
     private static bool IsHeap(Artifact artifact) => artifact.Key.EndsWith("heap.pb.gz", StringComparison.Ordinal);
 }

@@ -26,6 +26,9 @@ public sealed record ReportData
     /// <summary>The file that <see cref="Types"/> are from.</summary>
     public string TypesFile { get; init; } = ArtifactKeys.Types;
 
+    /// <summary>What holds a .NET heap; null: its objects were not looked into.</summary>
+    public ReportRetention? Retention { get; init; }
+
     /// <summary>What has grown since a baseline; null: there is none to compare with.</summary>
     public ReportGrowth? Growth { get; init; }
 

@@ -57,6 +57,8 @@ public static class ReportPage
         WriteFlames(writer, data);
         if (data.Types is { } types)
             TypeSection.Write(writer, types, data);
+        if (data.Retention is { } retention)
+            RetentionSection.Write(writer, retention);
         foreach (var table in data.Tables.Take(8))
             WriteTop(writer, table, record);
         WriteGrowth(writer, data.Growth);

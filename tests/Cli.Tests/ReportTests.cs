@@ -40,6 +40,21 @@ public sealed class ReportTests
     }
 
     [Fact]
+    public void Of_a_NET_heap_the_page_says_what_holds_it()
+    {
+        using var folder = Capture(Heap("heap.nettrace.gz"));
+        File.Copy(Repository.Path("tests", "Profiles.Tests", "Heaps", "testdata", "orders.nettrace.gz"), folder.File("heap.nettrace.gz"), overwrite: true);
+
+        var (exitCode, page, errors) = Premortem.Run("report", folder.Path, "-o", "-");
+
+        Assert.Equal((0, ""), (exitCode, errors));
+        Assert.Contains("<h2>What holds the managed heap</h2>", page, StringComparison.Ordinal);
+        Assert.Matches("""<li value="1">static s_orders</li><li value="2">System.Collections.Generic.List`1\[.*Order\]</li>""", page);
+        Assert.Contains("heap.nettrace.gz: who holds it", page, StringComparison.Ordinal);
+        Assert.InRange(page.Length, 10_000, 400_000);
+    }
+
+    [Fact]
     public void What_cannot_be_read_is_named_and_left_out()
     {
         using var folder = Capture(Heap("heap.pb.gz"));

@@ -43,6 +43,22 @@ public sealed class FindingRulesTests
     }
 
     [Fact]
+    public void A_static_variable_that_half_of_the_heap_hangs_on_is_named_with_what_stands_behind_it()
+    {
+        var found = Assert.Single(FindingRules.Of(Bare with { Retention = Retention("static s_orders", 3) }));
+
+        Assert.Equal(new Finding(FindingKind.Root, "75 % of live heap hangs on static s_orders, by Shop.Orders", "heap.nettrace.gz: shortest paths from the roots, 3 MiB of 4 MiB"), found);
+    }
+
+    [Fact]
+    public void A_handle_or_a_lesser_root_or_one_of_a_heap_that_was_seen_in_part_is_not_blamed()
+    {
+        Assert.Empty(FindingRules.Of(Bare with { Retention = Retention("handle", 3) }));
+        Assert.Empty(FindingRules.Of(Bare with { Retention = Retention("static s_orders", 1) }));
+        Assert.Empty(FindingRules.Of(Bare with { Retention = Retention("static s_orders", 3) with { IsPartial = true } }));
+    }
+
+    [Fact]
     public void Live_heap_that_rose_from_each_look_to_the_next_is_a_leak()
     {
         var found = Assert.Single(FindingRules.Of(Bare with { Heaps = [At(0, 100), At(60, 150), At(120, 200)] }));
@@ -163,4 +179,11 @@ public sealed class FindingRulesTests
             encoder.Sample([encoder.At(function)], 1, mib * Mib);
         return new ReportTable("Heap", TopTable.Of(PprofProfile.Read(new MemoryStream(encoder.ToArray())))) { File = "heap.pb.gz" };
     }
+
+    private static ReportRetention Retention(string root, long mebibytes) => new(
+        [new RetainedType("Shop.Order", 2, 2 * Mib, 3 * Mib, [new RetentionPath([root, "Shop.Orders", "Shop.Order"], 2, 2 * Mib)])],
+        [KeyValuePair.Create(root, mebibytes * Mib), KeyValuePair.Create("stack", Mib)],
+        4 * Mib,
+        IsPartial: false,
+        "heap.nettrace.gz");
 }

@@ -74,6 +74,18 @@ public sealed class HeapGraphTests
     }
 
     [Fact]
+    public void Each_object_counts_for_the_root_that_reaches_it_first()
+    {
+        var graph = new SmallHeap()
+            .Add("List", 30, to: ["Order", "Shared"]).Add("Order", 100).Add("Shared", 50).Add("Local", 20, to: ["Order"]).Add("Alone", 40)
+            .Static("s_orders", "List").Root("Shared").Root("Local")
+            .Read();
+
+        // The order is two steps from both, and the static variable comes before the stack; what is shared is one step from the stack.
+        Assert.Equal([("static s_orders", 130), ("stack", 70), ("no root seen", 40)], graph.BytesByRoot().Select(root => (root.Key, root.Value)));
+    }
+
+    [Fact]
     public void A_weak_handle_holds_nothing_and_what_nothing_holds_is_said_to_be_so()
     {
         var graph = new SmallHeap().Add("Weak", 30).Add("Alone", 50, to: ["Nowhere"]).Root("Weak", kind: 2, flags: 2).Read();
