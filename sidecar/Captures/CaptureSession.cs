@@ -28,11 +28,17 @@ internal sealed class CaptureSession(
     Task<IReadOnlyList<Baseline>> baselines,
     RequestReference? request = null)
 {
-    /// <summary>How long the outcome is awaited where no time to the ceiling is predicted, and at most.</summary>
+    /// <summary>Memory that fills so much of the ceiling has come to it.</summary>
+    private const double AtCeiling = 0.95;
+
     private static readonly TimeSpan YoungFor = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan SourcePatience = TimeSpan.FromSeconds(3);
+
+    /// <summary>How long the outcome is awaited where no time to the ceiling is predicted, and at most.</summary>
     private static readonly TimeSpan LeastAftermath = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestAftermath = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan AtCeilingFor = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestAtCeiling = TimeSpan.FromMinutes(2);
 
     /// <summary>An end that the kernel tells of is seen by then.</summary>
     private static readonly TimeSpan SeenWithin = TimeSpan.FromSeconds(2);
@@ -347,19 +353,34 @@ internal sealed class CaptureSession(
         // Who asked for it waits to have it.
         var window = request is null ? timeLeft * 2 ?? LeastAftermath : LeastAftermath;
         window = window < LeastAftermath ? LeastAftermath : window > LongestAftermath ? LongestAftermath : window;
-        try
+        var waited = window;
+        while (true)
         {
-            return await life.Ended.WaitAsync(window, around.Time, around.Stopping);
-        }
-        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
-        {
-            // Who captured from a target, and the kernel, may know of its end before whoever watches for it.
-            if (!life.HasEnded && (Waiter.IsReadable(life.Process.Descriptor) || capture.Record.Artifacts.Any(artifact => artifact.Reason == Reasons.TargetExited)))
-                await Task.WhenAny(life.Over, Task.Delay(SeenWithin, around.Time));
-            // The end of the last target ends the watch, too: the one may be told here before the other.
-            return life.HasEnded ? await life.Ended : null;
+            try
+            {
+                return await life.Ended.WaitAsync(window, around.Time, around.Stopping);
+            }
+            catch (TimeoutException) when (request is null && waited < LongestAtCeiling && IsAtCeiling())
+            {
+                (window, waited) = (AtCeilingFor, waited + AtCeilingFor);
+            }
+            catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+            {
+                // Who captured from a target, and the kernel, may know of its end before whoever watches for it.
+                if (!life.HasEnded && (Waiter.IsReadable(life.Process.Descriptor) || capture.Record.Artifacts.Any(artifact => artifact.Reason == Reasons.TargetExited)))
+                    await Task.WhenAny(life.Over, Task.Delay(SeenWithin, around.Time));
+                // The end of the last target ends the watch, too: the one may be told here before the other.
+                return life.HasEnded ? await life.Ended : null;
+            }
         }
     }
+
+    /// <summary>
+    /// Who stands against the ceiling has not survived yet: while the kernel can still take a program's own code out of memory it does so, over
+    /// and over, for tens of seconds before it kills.
+    /// </summary>
+    private bool IsAtCeiling() =>
+        around.Timeline.Last is { CeilingBytes: { } ceiling } last && last.Reading.UnreclaimableBytes >= ceiling * AtCeiling;
 
     private static long Milliseconds(Artifact artifact) => (long)(artifact.CompletedAt!.Value - artifact.StartedAt!.Value).TotalMilliseconds;
 }
