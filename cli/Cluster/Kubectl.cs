@@ -27,7 +27,7 @@ internal sealed class Kubectl(string program, IReadOnlyList<string> flags)
     {
         var run = await RunAsync(["get", resource, .. arguments, "-o", "json", "--ignore-not-found", "--request-timeout=60s"], ct);
         if (run.ExitCode != 0)
-            throw await ExplainAsync(arguments is [[not '-', ..], ..] ? "get" : "list", resource, arguments, run.Error, ct);
+            throw await ExplainAsync(IsNamed(arguments) ? "get" : "list", resource, arguments, run.Error, ct);
         if (run.Output.Length == 0)
             return null;
         try
@@ -40,13 +40,16 @@ internal sealed class Kubectl(string program, IReadOnlyList<string> flags)
         }
     }
 
-    /// <summary>The same where it may not be readable, which is no error.</summary>
+    /// <summary>The same where it may not be readable, which is no error; null is also what one object is that is not there.</summary>
     internal async Task<JsonDocument?> TryGetAsync(string resource, IReadOnlyList<string> arguments, CancellationToken ct)
     {
         var run = await RunAsync(["get", resource, .. arguments, "-o", "json", "--ignore-not-found", "--request-timeout=60s"], ct);
         try
         {
-            return run.ExitCode == 0 && run.Output.Length > 0 ? JsonDocument.Parse(run.Output) : null;
+            return run.ExitCode != 0 ? null
+                : run.Output.Length > 0 ? JsonDocument.Parse(run.Output)
+                // Kubectl says nothing of a list that is empty.
+                : IsNamed(arguments) ? null : JsonDocument.Parse("""{"items": []}""");
         }
         catch (JsonException)
         {
@@ -203,6 +206,8 @@ internal sealed class Kubectl(string program, IReadOnlyList<string> flags)
             kept.Append(buffer, 0, Math.Min(read, MostErrorChars - kept.Length));
         return kept.ToString();
     }
+
+    private static bool IsNamed(IReadOnlyList<string> arguments) => arguments is [[not '-', ..], ..];
 
     private static string Text(byte[] output) => Encoding.UTF8.GetString(output);
 }
