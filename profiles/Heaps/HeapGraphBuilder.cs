@@ -64,7 +64,7 @@ internal sealed class HeapGraphBuilder
         var type = TypeOf(id);
         if (type == OtherTypes || _names[type] is not null)
             return;
-        var text = name.Length > TypeTally.MaxNameLength ? string.Concat(name[..TypeTally.MaxNameLength], "…") : name.ToString();
+        var text = TypeTally.Kept(name);
         _nameCharacters += text.Length;
         _names[type] = text;
     }

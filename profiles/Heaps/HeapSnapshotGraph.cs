@@ -92,28 +92,7 @@ internal sealed class HeapSnapshotGraph
         }
     }
 
-    private void OnTypes(in NettraceEvent item)
-    {
-        var reader = new PayloadReader(item.Payload);
-        var count = reader.UInt32();
-        _ = reader.UInt16();
-        for (var i = 0; i < count && !reader.IsShort; i++)
-        {
-            var type = reader.UInt64();
-            // Its module, its number in there, flags, and what kind of type it is.
-            reader.Take(8 + 4 + 4 + 1);
-            var name = reader.Text();
-            var parameters = reader.UInt32();
-            if (parameters > reader.Left / sizeof(ulong))
-            {
-                _isDamaged = true;
-                return;
-            }
-            reader.Take((int)parameters * sizeof(ulong));
-            _builder.Name(type, name);
-        }
-        _isDamaged |= reader.IsShort;
-    }
+    private void OnTypes(in NettraceEvent item) => _isDamaged |= !BulkTypes.Read(item, _builder.Name);
 
     private void OnRoots(in NettraceEvent item)
     {

@@ -42,10 +42,13 @@ internal sealed class TypeTally
     {
         if (name.IsEmpty || _names.Count >= MaxNames || _nameCharacters >= MaxNameCharacters || _names.ContainsKey(type))
             return;
-        var text = name.Length > MaxNameLength ? string.Concat(name[..MaxNameLength], "…") : name.ToString();
+        var text = Kept(name);
         _nameCharacters += text.Length;
         _names.Add(type, text);
     }
+
+    /// <summary>As much of a name as is kept.</summary>
+    internal static string Kept(ReadOnlySpan<char> name) => name.Length > MaxNameLength ? string.Concat(name[..MaxNameLength], "…") : name.ToString();
 
     public TypeTable ToTable(string measure, bool isPartial, int maxRows)
     {
