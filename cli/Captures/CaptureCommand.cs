@@ -16,7 +16,7 @@ internal static class CaptureCommand
     internal static Command Create(World world)
     {
         var cluster = new ClusterOptions();
-        var pod = new Argument<string>("pod") { Description = "A pod: NAME, pod/NAME; or deploy/NAME, sts/NAME, ds/NAME: the newest of its pods that runs and has the sidecar." };
+        var pod = new Argument<string>("pod") { Description = "A pod: NAME, pod/NAME; or deploy/NAME, sts/NAME, ds/NAME: the newest of its pods that runs and has the sidecar." }.RefusingFlags();
         var container = new Option<string?>("--container", "-c") { Description = "The container. Default: every one that is watched.", HelpName = "name" };
         var types = new Option<string[]>("--type") { Description = "What to capture, with commas between: Heap,Cpu. Default: what the policy says.", HelpName = "types", AllowMultipleArgumentsPerToken = false };
         var duration = new Option<string?>("--duration") { Description = "How long to profile, of Cpu, Trace and GcTrace: 1s to 10m.", HelpName = "time" };
@@ -28,11 +28,6 @@ internal static class CaptureCommand
                 if (result.Tokens is [var token] && (!Durations.TryParse(token.Value, out var length) || length < TimeSpan.FromSeconds(1)))
                     result.AddError($"{option.Name} is a length of time like 10s or 2m, of 1s at least");
             });
-        pod.Validators.Add(result =>
-        {
-            if (result.Tokens is [{ Value: ['-', ..] flag }])
-                result.AddError($"there is no flag {flag}");
-        });
         var command = new Command("capture", "Capture a pod now.") { pod, container, types, duration, wait, timeout };
         cluster.AddTo(command);
         command.SetAction((parsed, ct) => Verb.RunAsync(world, async output =>

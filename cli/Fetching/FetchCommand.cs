@@ -14,16 +14,10 @@ internal static class FetchCommand
     {
         var cluster = new ClusterOptions();
         var stores = new StoreOptions();
-        var capture = new Argument<string>("capture") { Description = "A ProfileCapture's name, or a capture's folder: an s3:// URL, or a path with a slash in it." };
+        var capture = new Argument<string>("capture") { Description = "A ProfileCapture's name, or a capture's folder: an s3:// URL, or a path with a slash in it." }.RefusingFlags();
         var into = new Option<string?>("--output", "-o") { Description = "The folder to fetch into. Default: one of the capture's name, here.", HelpName = "folder" };
         var force = new Option<bool>("--force") { Description = "Replace files that are there with other content." };
         var fromSecret = new Option<bool>("--credentials-from-secret") { Description = "Read the S3 credentials from the Secret that the policy names." };
-        capture.Validators.Add(result =>
-        {
-            // A flag that is not known would be taken for the name, and be kubectl's.
-            if (result.Tokens is [{ Value: ['-', ..] flag }])
-                result.AddError($"there is no flag {flag}");
-        });
         var command = new Command("fetch", "Fetch a capture's files, each held against its SHA-256.") { capture, into, force, fromSecret };
         cluster.AddTo(command);
         stores.AddTo(command);

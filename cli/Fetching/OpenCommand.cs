@@ -15,15 +15,10 @@ internal static class OpenCommand
     {
         var cluster = new ClusterOptions();
         var stores = new StoreOptions();
-        var capture = new Argument<string>("capture") { Description = "A ProfileCapture's name, or a capture's folder: an s3:// URL, or a path with a slash in it." };
+        var capture = new Argument<string>("capture") { Description = "A ProfileCapture's name, or a capture's folder: an s3:// URL, or a path with a slash in it." }.RefusingFlags();
         var into = new Option<string?>("--output", "-o") { Description = "The folder to fetch into. Default: one of the capture's name in $XDG_CACHE_HOME/premortem.", HelpName = "folder" };
         var fromSecret = new Option<bool>("--credentials-from-secret") { Description = "Read the S3 credentials from the Secret that the policy names." };
         var browser = new Option<bool>("--browser") { Description = "With =false: print the report's path, and open nothing.", DefaultValueFactory = _ => true };
-        capture.Validators.Add(result =>
-        {
-            if (result.Tokens is [{ Value: ['-', ..] flag }])
-                result.AddError($"there is no flag {flag}");
-        });
         var command = new Command("open", "Fetch a capture and open its report in the browser.") { capture, into, fromSecret, browser };
         cluster.AddTo(command);
         stores.AddTo(command);

@@ -13,18 +13,13 @@ internal static class GcTraceCommand
     internal static Command Create(World world)
     {
         var cluster = new ClusterOptions();
-        var source = new Argument<string>("source") { Description = "A file with the program's standard error, - for standard input, or pod/NAME, deploy/NAME: the log of its container." };
+        var source = new Argument<string>("source") { Description = "A file with the program's standard error, - for standard input, or pod/NAME, deploy/NAME: the log of its container." }.OfFileRefusingFlags();
         var container = new Option<string?>("--container", "-c") { Description = "Of a pod: the container. Default: the first.", HelpName = "name" };
         var previous = new Option<bool>("--previous", "-p") { Description = "Of a pod: the log of the container before it was last restarted." };
         var since = new Option<string?>("--since") { Description = "Of a pod: no lines older than 5m, 2h.", HelpName = "age" };
         var rows = new Option<int>("--rows") { Description = "How many collections the table has, the last ones; 0: all.", HelpName = "n", DefaultValueFactory = _ => 30 };
         var format = new Option<string>("--output", "-o") { Description = "How to print it: table, json, csv.", HelpName = "format", DefaultValueFactory = _ => "table" };
         format.AcceptOnlyFromAmong("table", "json", "csv");
-        source.Validators.Add(result =>
-        {
-            if (result.Tokens is [{ Value: ['-', _, ..] flag }])
-                result.AddError($"there is no flag {flag}; a file of that name is ./{flag}");
-        });
         since.Validators.Add(result =>
         {
             if (result.Tokens is [var token] && !Contracts.Durations.TryParse(token.Value, out _))

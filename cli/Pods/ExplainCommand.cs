@@ -16,14 +16,9 @@ internal static class ExplainCommand
     internal static Command Create(World world)
     {
         var cluster = new ClusterOptions();
-        var pod = new Argument<string>("pod") { Description = "A pod: NAME, pod/NAME; or deploy/NAME, sts/NAME, ds/NAME, rs/NAME, job/NAME: the newest of its pods, or the next it would make." };
+        var pod = new Argument<string>("pod") { Description = "A pod: NAME, pod/NAME; or deploy/NAME, sts/NAME, ds/NAME, rs/NAME, job/NAME: the newest of its pods, or the next it would make." }.RefusingFlags();
         var format = new Option<string>("--output", "-o") { Description = "How to print it: text or json.", HelpName = "format", DefaultValueFactory = _ => "text" };
         format.AcceptOnlyFromAmong("text", "json");
-        pod.Validators.Add(result =>
-        {
-            if (result.Tokens is [{ Value: ['-', ..] flag }])
-                result.AddError($"there is no flag {flag}");
-        });
         var command = new Command("explain", "Say whether a pod is watched, by which policy, what its sidecar found and what would fire next; or why it is not.") { pod, format };
         cluster.AddTo(command);
         command.SetAction((parsed, ct) => Verb.RunAsync(world, async output =>

@@ -40,17 +40,7 @@ internal sealed class ProfileInput(World world)
 
     private readonly StoredProfiles _stored = new(world);
 
-    internal static Argument<string> Source(string name, string description)
-    {
-        var argument = new Argument<string>(name) { Description = description };
-        argument.Validators.Add(result =>
-        {
-            // A flag that is not known would be taken for the file.
-            if (result.Tokens is [{ Value: ['-', _, ..] flag }])
-                result.AddError($"there is no flag {flag}; a file of that name is ./{flag}");
-        });
-        return argument;
-    }
+    internal static Argument<string> Source(string name, string description) => new Argument<string>(name) { Description = description }.OfFileRefusingFlags();
 
     internal void AddTo(Command command)
     {
