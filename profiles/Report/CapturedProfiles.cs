@@ -102,7 +102,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
                 return null;
             if (ReportFlame.Of($"{key}: who holds it", graph.ToProfile()) is { } flame)
                 _flames.Insert(0, flame);
-            return new ReportRetention(graph.Retention(RetainedTypes, PathsOfEach), graph.BytesByRoot(), graph.ToTable(maxRows: 0).Bytes, graph.IsPartial, key);
+            return new ReportRetention(graph.Retention(RetainedTypes, PathsOfEach), graph.BytesByRoot(), graph.IsPartial, key);
         });
     }
 

@@ -12,7 +12,7 @@ internal static class Html
     /// Encodes a text for an element or a quoted attribute. What does not show, or changes what other characters look like, is
     /// shown as a picture or a number; what is too long to be a name is cut.
     /// </summary>
-    internal static string Encode(string? text) => text is null ? "" : Show(text, Longest, encodes: true);
+    internal static string Encode(string? text, int longest = Longest) => text is null ? "" : Show(text, longest, encodes: true);
 
     /// <summary>The same without the encoding, for where a text is no HTML.</summary>
     internal static string Visible(string text, int longest) => Show(text, longest, encodes: false);

@@ -150,7 +150,7 @@ public static class ReportPage
         {
             writer.Write(Invariant($"<details><summary><b>{group.Count}</b> <span class=\"soft\">{group.Count * 100.0 / goroutines.Total:0.#} %</span> <span class=\"name\">{Html.Encode(group.Where)}</span></summary>\n<ol class=\"stack name\">"));
             foreach (var frame in group.Stack)
-                writer.Write($"<li>{Html.Encode(frame.Length > LongestFrame ? frame[..LongestFrame] + "…" : frame)}</li>");
+                writer.Write($"<li>{Html.Encode(frame, LongestFrame)}</li>");
             writer.Write("</ol></details>\n");
         }
         var others = goroutines.OtherGroups > 0 ? Invariant($" {goroutines.OtherGroups} smaller groups are not shown.") : "";

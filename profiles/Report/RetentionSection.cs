@@ -19,7 +19,7 @@ internal static class RetentionSection
         foreach (var type in retention.Types)
         {
             var retained = type.Retained is { } bytes ? $"{Quantity.ForPeople(bytes)} retained, " : "";
-            writer.Write(Invariant($"<details><summary><b class=\"name\">{Html.Encode(Short(type.Name))}</b> <span class=\"soft\">{retained}{Quantity.ForPeople(type.Bytes)} in {type.Objects} object{(type.Objects == 1 ? "" : "s")}</span></summary>\n"));
+            writer.Write(Invariant($"<details><summary><b class=\"name\">{Html.Encode(type.Name, LongestName)}</b> <span class=\"soft\">{retained}{Quantity.ForPeople(type.Bytes)} in {type.Objects} object{(type.Objects == 1 ? "" : "s")}</span></summary>\n"));
             foreach (var path in type.Paths)
                 WritePath(writer, path);
             if (type.Objects - type.Paths.Sum(path => path.Objects) is > 0 and var others)
@@ -38,11 +38,9 @@ internal static class RetentionSection
         var left = path.Steps.Count - MostSteps;
         for (var i = 0; i < path.Steps.Count; i++)
             if (left <= 0 || i < MostSteps / 2 || i >= left + (MostSteps / 2))
-                writer.Write($"<li value=\"{i + 1}\">{Html.Encode(Short(path.Steps[i]))}</li>");
+                writer.Write($"<li value=\"{i + 1}\">{Html.Encode(path.Steps[i], LongestName)}</li>");
         writer.Write("</ol>\n");
     }
-
-    private static string Short(string name) => name.Length > LongestName ? name[..LongestName] + "…" : name;
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
