@@ -77,6 +77,8 @@ public sealed class ProcessSnapshotTests : IDisposable
     public async Task It_tells_of_a_real_process()
     {
         await using var process = ChildProcess.Start("/bin/sleep", ["60"], environment: new Dictionary<string, string?> { ["API_TOKEN"] = "hunter2" });
+        // It counts as started a moment before the kernel has its arguments in place.
+        await Eventually.IsTrue(() => File.ReadAllBytes($"/proc/{process.Id}/cmdline").Length > 0, "the process has its arguments");
         var written = new MemoryStream();
         await new ProcessSnapshot(TimeProvider.System).CaptureAsync(process.Id, written, default);
         var text = Encoding.UTF8.GetString(written.ToArray());
