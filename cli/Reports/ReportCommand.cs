@@ -44,29 +44,7 @@ internal static class ReportCommand
         if (new FileInfo(manifest).Length > MostManifestBytes)
             throw new VerbException($"{Printable.Of(manifest)}: it is larger than {MostManifestBytes >> 20} MiB");
         var record = Manifest.Parse(File.ReadAllBytes(manifest), Printable.Of(manifest));
-        var profiles = new CapturedProfiles(record, PathOf, () => ReportBounds.Wide, PassedOver);
-        var tables = profiles.ReadTables();
-        var types = profiles.ReadTypes();
-        var stand = types is null && tables.Count == 0 ? profiles.ReadBaselineTypes() : null;
-        var growth = profiles.ReadGrowth();
-        profiles.ReadEarlierHeaps();
-        var retention = profiles.ReadRetention();
-        return new ReportData
-        {
-            Record = record,
-            Memory = ReadMemory(),
-            Tables = tables,
-            Types = types ?? stand?.Types,
-            TypesBaselineAt = stand?.Baseline.TakenAt,
-            TypesFile = stand?.Baseline.Key ?? ArtifactKeys.Types,
-            Retention = retention,
-            Growth = growth,
-            TypeGrowth = profiles.ReadTypeGrowth(),
-            Heaps = profiles.Heaps,
-            Goroutines = profiles.ReadGoroutines(),
-            Flames = profiles.Flames,
-            FlamesLeftOut = profiles.FlamesLeftOut,
-        };
+        return new CapturedProfiles(record, PathOf, () => ReportBounds.Wide, PassedOver).ReadPage() with { Memory = ReadMemory() };
 
         // A manifest may be anybody's: what it names is looked for in its folder and nowhere else.
         string PathOf(string key) => key.Length > 0 && key[0] != '.' && Path.GetFileName(key) == key

@@ -34,29 +34,50 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     private readonly List<ReportFlame> _flames = [];
     private readonly List<HeapPoint> _heaps = [];
 
-    /// <summary>The flame graphs of what <see cref="ReadTables"/> and <see cref="ReadGrowth"/> have read.</summary>
-    public IReadOnlyList<ReportFlame> Flames => _flames;
+    private string? _flamesLeftOut;
 
-    /// <summary>The totals of the Go heap profiles that <see cref="ReadTables"/> and <see cref="ReadEarlierHeaps"/> have read.</summary>
-    public IReadOnlyList<HeapPoint> Heaps => _heaps;
-
-    /// <summary>Why there is no flame graph of what has stacks; null: there is, or nothing has.</summary>
-    public string? FlamesLeftOut { get; private set; }
+    /// <summary>The page, but for what memory did and what thresholds there are, which no profile knows.</summary>
+    public ReportData ReadPage()
+    {
+        var tables = ReadTables();
+        var types = ReadTypes();
+        // A dump of the heap has no table, and tells more than what was there before it.
+        var stand = types is null && !tables.Exists(IsOfHeap) && !record.Artifacts.Any(artifact => artifact is { Type: nameof(CaptureType.Heap), IsComplete: true })
+            ? ReadBaselineTypes()
+            : null;
+        var growth = ReadGrowth();
+        ReadEarlierHeaps();
+        return new ReportData
+        {
+            Record = record,
+            Tables = tables,
+            Types = types ?? stand?.Types,
+            TypesBaselineAt = stand?.Baseline.TakenAt,
+            TypesFile = stand?.Baseline.Key ?? ArtifactKeys.Types,
+            Retention = ReadRetention(),
+            Growth = growth,
+            TypeGrowth = ReadTypeGrowth(),
+            Goroutines = ReadGoroutines(),
+            Heaps = _heaps,
+            Flames = _flames,
+            FlamesLeftOut = _flamesLeftOut,
+        };
+    }
 
     /// <summary>The top tables, the heap's first.</summary>
-    public IReadOnlyList<ReportTable> ReadTables()
+    private List<ReportTable> ReadTables()
     {
         var tables = new List<ReportTable>();
         foreach (var type in Types)
             if (Captured(type) is { } artifact && ReadTable(artifact, type) is { } table)
                 tables.Add(table);
-        if (!tables.Exists(table => table.Type == nameof(CaptureType.Heap)) && Baselines(IsHeap) is [var newest, ..] && ReadTable(newest, CaptureType.Heap) is { } stand)
+        if (!tables.Exists(IsOfHeap) && Baselines(IsHeap) is [var newest, ..] && ReadTable(newest, CaptureType.Heap) is { } stand)
             tables.Insert(0, stand with { BaselineAt = newest.TakenAt });
         return tables;
     }
 
     /// <summary>The totals of the heap profiles that were taken before, for the findings.</summary>
-    public void ReadEarlierHeaps()
+    private void ReadEarlierHeaps()
     {
         foreach (var baseline in Baselines(IsHeap))
             if (!_heaps.Exists(heap => heap.File == baseline.Key))
@@ -68,7 +89,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     }
 
     /// <summary>Where the goroutines stand; null: they were not captured.</summary>
-    public GoroutineGroups? ReadGoroutines()
+    private GoroutineGroups? ReadGoroutines()
     {
         if (Captured(CaptureType.Goroutine) is not { } captured || Try(captured.Key, () => GoroutineGroups.Of(PprofProfile.ReadFile(pathOf(captured.Key), readBounds().DifferenceBytes), captured.Key)) is not { } groups)
             return null;
@@ -91,9 +112,10 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     }
 
     /// <summary>What holds a .NET heap, and its flame graph; null: it was not captured, or there is no room for its objects.</summary>
-    public ReportRetention? ReadRetention()
+    private ReportRetention? ReadRetention()
     {
-        if (!readBounds().IsWhole || record.Artifacts.FirstOrDefault(artifact => artifact is { Type: nameof(CaptureType.Heap), HasFile: true } && artifact.Key.EndsWith(HeapSuffix, StringComparison.Ordinal)) is not { Key: var key })
+        if (record.Artifacts.FirstOrDefault(artifact => artifact is { Type: nameof(CaptureType.Heap), HasFile: true } && artifact.Key.EndsWith(HeapSuffix, StringComparison.Ordinal)) is not { Key: var key }
+            || !readBounds().IsWhole)
             return null;
         return Try(key, () =>
         {
@@ -107,7 +129,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     }
 
     /// <summary>What the newest baseline of a .NET target tells that has anything to tell, for where nothing was captured; null: there is none, or none that can be read.</summary>
-    public (TypeTable Types, Artifact Baseline)? ReadBaselineTypes()
+    private (TypeTable Types, Artifact Baseline)? ReadBaselineTypes()
     {
         // A program that was idle has allocated nothing, and the baseline before tells more.
         foreach (var baseline in Baselines(IsTypes))
@@ -117,7 +139,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     }
 
     /// <summary>Which types have grown since a baseline, or between two of them where the kill came first. Only heaps are compared.</summary>
-    public ReportTypeGrowth? ReadTypeGrowth()
+    private ReportTypeGrowth? ReadTypeGrowth()
     {
         var baselines = Baselines(artifact => IsTypes(artifact) && artifact.Key.EndsWith(HeapSuffix, StringComparison.Ordinal));
         if (baselines.Count == 0)
@@ -148,7 +170,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     });
 
     /// <summary>What has grown since a baseline, or between two of them where the kill came first.</summary>
-    public ReportGrowth? ReadGrowth()
+    private ReportGrowth? ReadGrowth()
     {
         var heap = Captured(CaptureType.Heap);
         var baselines = Baselines(IsHeap);
@@ -206,7 +228,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
         var table = TopTable.Of(profile);
         AddHeap(profile, artifact);
         if (profile.Data.Length > bounds.FlameBytes)
-            FlamesLeftOut = $"{artifact.Key} is too large for a flame graph to be made in the pod; 'premortem report' makes a page with one of the capture's folder.";
+            _flamesLeftOut = $"{artifact.Key} is too large for a flame graph to be made in the pod; 'premortem report' makes a page with one of the capture's folder.";
         else
             AddFlames(profile, table, artifact.Key, bounds);
         return new ReportTable(type.ToString(), table) { File = artifact.Key };
@@ -267,6 +289,8 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     /// <summary>The newest that is old enough, else the oldest.</summary>
     private static Artifact ToCompareWith(List<Artifact> newestFirst, DateTimeOffset until) =>
         newestFirst.Find(baseline => until - baseline.TakenAt >= WorthComparing) ?? newestFirst[^1];
+
+    private static bool IsOfHeap(ReportTable table) => table.Type == nameof(CaptureType.Heap);
 
     private static bool IsTypes(Artifact artifact) =>
         artifact.Key.EndsWith(HeapSuffix, StringComparison.Ordinal) || artifact.Key.EndsWith("allocations.nettrace", StringComparison.Ordinal);

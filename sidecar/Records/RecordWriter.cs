@@ -31,23 +31,14 @@ internal sealed class RecordWriter(Func<long?> readRoom, TimeProvider time, ILog
                 using var csv = new StreamWriter(file, new UTF8Encoding(false), leaveOpen: true);
                 MemoryTimeline.WriteCsv(csv, samples, Events(capture.Record, end));
             });
-        var profiles = ProfilesOf(capture);
-        var tables = profiles.ReadTables();
-        var types = profiles.ReadTypes();
-        var functions = CapturedProfiles.TopOf(tables);
-        // A dump of the heap has no table, and tells more than what was there before it.
-        var stand = types is null && tables.Count == 0 && !capture.Record.Artifacts.Any(artifact => artifact is { Type: nameof(CaptureType.Heap), IsComplete: true })
-            ? profiles.ReadBaselineTypes()
-            : null;
-        types ??= stand?.Types;
+        var page = ProfilesOf(capture).ReadPage();
+        var functions = CapturedProfiles.TopOf(page.Tables);
         var last = Last(capture.Record, end, capture.IsRecovered) with
         {
-            Top = functions.Count > 0 ? functions : CapturedProfiles.TopOf(types, capture.Record.Memory),
-            TopFrom = CapturedProfiles.TopFrom(tables) ?? (stand is { Types.Bytes: > 0 } ? CapturedProfiles.FromBaseline : null),
+            Top = functions.Count > 0 ? functions : CapturedProfiles.TopOf(page.Types, capture.Record.Memory),
+            TopFrom = CapturedProfiles.TopFrom(page.Tables) ?? (page is { TypesBaselineAt: not null, Types.Bytes: > 0 } ? CapturedProfiles.FromBaseline : null),
         };
-        var growth = profiles.ReadGrowth();
-        profiles.ReadEarlierHeaps();
-        Write(capture, Names.Report, file => ReportPage.Write(file, new ReportData
+        Write(capture, Names.Report, file => ReportPage.Write(file, page with
         {
             Record = last,
             Memory = [.. samples.Select(sample => new MemoryPoint(sample.At, sample.Reading.WorkingSetBytes, sample.Reading.UsageBytes, sample.Reading.LimitBytes, sample.CeilingBytes)
@@ -57,16 +48,6 @@ internal sealed class RecordWriter(Func<long?> readRoom, TimeProvider time, ILog
                 OutsideHeapBytes = sample.OutsideHeapBytes,
             })],
             Thresholds = Thresholds(triggers ?? [], last.Memory.CeilingBytes),
-            Tables = tables,
-            Types = types,
-            TypesBaselineAt = stand?.Baseline.TakenAt,
-            TypesFile = stand?.Baseline.Key ?? ArtifactKeys.Types,
-            Growth = growth,
-            TypeGrowth = profiles.ReadTypeGrowth(),
-            Heaps = profiles.Heaps,
-            Goroutines = profiles.ReadGoroutines(),
-            Flames = profiles.Flames,
-            FlamesLeftOut = profiles.FlamesLeftOut,
         }));
         capture.Complete(record => last with { Artifacts = record.Artifacts });
         Log.CaptureComplete(log, capture.Record.Target.Container, capture.Record.Id, capture.Record.Phase, capture.Record.Outcome, capture.Record.OutcomeReason);

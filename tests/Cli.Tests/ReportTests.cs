@@ -54,6 +54,20 @@ public sealed class ReportTests
         Assert.InRange(page.Length, 10_000, 400_000);
     }
 
+    [Theory]
+    [InlineData("heap.dmp.gz", false)]
+    [InlineData(null, true)]
+    public void A_baseline_stands_in_where_no_heap_was_captured_and_not_beside_a_dump(string? heap, bool stands)
+    {
+        var baseline = Heap("baseline-heap.nettrace.gz") with { Type = ArtifactKeys.Baseline, TakenAt = At.AddMinutes(-1) };
+        using var folder = Capture(heap is null ? [baseline] : [Heap(heap), baseline]);
+        File.Copy(Repository.Path("tests", "Profiles.Tests", "Heaps", "testdata", "orders.nettrace.gz"), folder.File("baseline-heap.nettrace.gz"), overwrite: true);
+
+        var (exitCode, page, _) = Premortem.Run("report", folder.Path, "-o", "-");
+
+        Assert.Equal((0, stands), (exitCode, page.Contains("No heap could be captured. This is a baseline", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public void What_cannot_be_read_is_named_and_left_out()
     {
