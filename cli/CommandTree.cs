@@ -40,6 +40,7 @@ internal static class CommandTree
           premortem traces -tagfocus=64kb: heap.pb.gz           stacks that allocate large blocks
           premortem tags heap.pb.gz                             what stands under each label
           premortem flame cpu.pb.gz -o cpu.svg                  a picture of the stacks, for a browser
+          premortem graph -focus=checkout heap.pb.gz            a picture of who calls whom; -dot for Graphviz
           premortem report my-capture/ -o report.html           its page: findings, memory, tables, flame graphs
           premortem merge a/heap.pb.gz b/heap.pb.gz -o all.pb.gz
           premortem convert cpu.nettrace -o cpu.pb.gz           .NET's CPU samples for go tool pprof; also .speedscope.json, .folded
@@ -73,6 +74,7 @@ internal static class CommandTree
         root.Add(StackCommands.CreateTags(world));
         root.Add(StackCommands.CreateMerge(world));
         root.Add(StackCommands.CreateFlame(world));
+        root.Add(StackCommands.CreateGraph(world));
         root.Add(GcRootCommand.Create(world));
         root.Add(ReportCommand.Create(world));
         root.Add(ConvertCommand.Create(world));

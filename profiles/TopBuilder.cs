@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.RegularExpressions;
+using Premortem.Profiles.Graphs;
 using Premortem.Profiles.Pprof;
 
 namespace Premortem.Profiles;
@@ -79,6 +80,24 @@ internal sealed class TopBuilder
                 Abs(right.Weight).CompareTo(Abs(left.Weight)) is not 0 and var order ? order : CompareTexts(left.Name, right.Name));
             return calls ?? [];
         }
+    }
+
+    internal CallGraph BuildGraph()
+    {
+        var sums = AddUp();
+        var calls = Calls(sums, every: true);
+        var top = new TopTable(_profile, _options, _sampleIndex, sums.Total, Rows(sums), sums.Trimming, OutputUnit(sums));
+        var rows = new Dictionary<int, int>(sums.Kept.Count);
+        for (var i = 0; i < sums.Kept.Count; i++)
+            rows.Add(sums.Kept[i], i);
+        var edges = new List<CallGraphEdge>();
+        foreach (var (key, call) in calls)
+            if (call.Weight != 0 && rows.TryGetValue(key.Caller, out var caller) && rows.TryGetValue(key.Callee, out var callee))
+                edges.Add(new CallGraphEdge(caller, callee, call.Weight, call.IsInlined));
+        edges.Sort((left, right) =>
+            Abs(right.Weight).CompareTo(Abs(left.Weight)) is not 0 and var order ? order : (left.Caller, left.Callee).CompareTo((right.Caller, right.Callee)));
+        var file = _profile.Mappings is [var main, ..] && Place.FileOf(main) is { Length: > 0 } path ? TopTable.BaseName(path) + ", " : "";
+        return new CallGraph(top, edges, file + top.SampleType.Type);
     }
 
     /// <summary>The lines of functions; of the granularity of lines.</summary>

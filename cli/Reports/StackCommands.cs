@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using Premortem.Profiles;
 using Premortem.Profiles.Flame;
+using Premortem.Profiles.Graphs;
 using Premortem.Profiles.Pprof;
 
 namespace Premortem.Cli.Reports;
@@ -75,13 +76,36 @@ internal static class StackCommands
         return command;
     }
 
-    internal static Command CreateFlame(World world)
+    internal static Command CreateFlame(World world) => CreatePicture(
+        world,
+        new Command("flame", "Draw a flame graph: one SVG file that zooms and searches in a browser, and fetches nothing."),
+        new ReportFlags(rows: false),
+        "flame",
+        (_, profile, options, writer) => FlameGraph.Of(profile, options).WriteSvg(writer));
+
+    internal static Command CreateGraph(World world)
     {
-        var (input, flags) = (new ProfileInput(world), new ReportFlags(rows: false));
+        var dot = new Option<bool>("--dot", "-dot") { Description = "Write it in Graphviz's language. Default: where the file's name ends in .dot or .gv." };
+        var command = new Command("graph", "Draw the call graph: who calls whom, and what is held or spent by way of it. One SVG file, or DOT for Graphviz.") { dot };
+        return CreatePicture(world, command, new ReportFlags(defaultNodeCount: TreeRows), "graph", (parsed, profile, options, writer) =>
+        {
+            var graph = CallGraph.Of(profile, options);
+            if (parsed.GetValue(dot) || Path.GetExtension(parsed.GetValue<string>("--output")) is ".dot" or ".gv")
+                graph.WriteDot(writer);
+            else
+                graph.WriteSvg(writer);
+        });
+    }
+
+    private static Command CreatePicture(World world, Command command, ReportFlags flags, string name, Action<ParseResult, PprofProfile, TopOptions, TextWriter> write)
+    {
+        var input = new ProfileInput(world);
         var source = ProfileInput.Source("file", Sources);
-        var into = new Option<string>("--output", "-o") { Description = "The SVG file to write; - is standard output.", HelpName = "file", DefaultValueFactory = _ => "flame.svg" };
+        var into = new Option<string>("--output", "-o") { Description = "The file to write; - is standard output.", HelpName = "file", DefaultValueFactory = _ => $"{name}.svg" };
         var force = new Option<bool>("--force") { Description = "Replace a file that is there." };
-        var command = new Command("flame", "Draw a flame graph: one SVG file that zooms and searches in a browser, and fetches nothing.") { source, into, force };
+        command.Add(source);
+        command.Add(into);
+        command.Add(force);
         flags.AddTo(command);
         input.AddTo(command);
         ProfileVerb.SetAction(command, world, async (parsed, _, ct) =>
@@ -90,14 +114,13 @@ internal static class StackCommands
             var profile = await input.ReadStacksAsync(parsed, parsed.GetValue(source)!, ct);
             if (flags.Base(parsed) is { } other)
                 options = options with { Base = await input.ReadStacksAsync(parsed, other, ct) };
-            var graph = FlameGraph.Of(profile, options);
             OutputFile.Write(world, parsed.GetValue(into)!, parsed.GetValue(force), stream =>
             {
                 using var writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 64 << 10, leaveOpen: true);
-                graph.WriteSvg(writer);
+                write(parsed, profile, options, writer);
             });
             if (parsed.GetValue(into) != "-")
-                world.Errors.WriteLine($"premortem: the flame graph is in {Printable.Of(parsed.GetValue(into))}");
+                world.Errors.WriteLine($"premortem: the {name} is in {Printable.Of(parsed.GetValue(into))}");
         });
         return command;
     }

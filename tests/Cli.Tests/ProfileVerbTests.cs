@@ -150,6 +150,22 @@ public sealed class ProfileVerbTests
     }
 
     [Fact]
+    public void A_call_graph_is_drawn_or_written_for_graphviz()
+    {
+        using var folder = new TemporaryFolder();
+        var (svg, dot) = (folder.File("graph.svg"), folder.File("graph.dot"));
+
+        Assert.Equal((0, "", $"premortem: the graph is in {svg}\n"), Premortem.Run("graph", Cpu, "-o", svg));
+        Assert.Equal(0, Premortem.Run("graph", Cpu, "-o", dot, "-nodecount=3").ExitCode);
+
+        var top = Premortem.Run("top", Cpu, "-nodecount=1").Output.Trim().Split('\n')[^1].Split("  ")[^1];
+        Assert.Contains(XDocument.Load(svg).Descendants(), element => element.Name.LocalName == "title" && element.Value.StartsWith(top + ": flat ", StringComparison.Ordinal));
+        Assert.Equal(3, File.ReadLines(dot).Count(line => line.StartsWith('N') && !line.Contains(" -> ", StringComparison.Ordinal)));
+        Assert.Equal(File.ReadAllText(dot), Premortem.Run("graph", Cpu, "-o", "-", "-nodecount=3", "-dot").Output);
+        Assert.Equal(1, Premortem.Run("graph", Cpu, "-o", svg).ExitCode);
+    }
+
+    [Fact]
     public void What_is_deeper_than_can_be_shown_is_told()
     {
         using var folder = new TemporaryFolder();
