@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Xunit;
 
 namespace Premortem.Testing;
@@ -7,6 +8,9 @@ namespace Premortem.Testing;
 /// <summary>A program under test: its lines are kept, and it is killed when the test ends.</summary>
 public sealed class ChildProcess : IAsyncDisposable
 {
+    // At a limit the kernel may take a program's code from memory and read it anew for minutes before it kills.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(150);
+
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _lines = new();
     private bool _isDisposed;
@@ -37,6 +41,8 @@ public sealed class ChildProcess : IAsyncDisposable
         string? cgroup = null,
         IReadOnlyDictionary<string, string?>? environment = null)
     {
+        if (cgroup is not null)
+            ReadCodeOf(program);
         // The shell joins the cgroup and then becomes the program: same pid, and no moment outside the cgroup.
         var start = cgroup is null
             ? new ProcessStartInfo(program, arguments)
@@ -63,7 +69,7 @@ public sealed class ChildProcess : IAsyncDisposable
 
     public async Task<int> WaitForExitAsync(TimeSpan? timeout = null)
     {
-        using var deadline = new CancellationTokenSource(timeout ?? TimeSpan.FromSeconds(60));
+        using var deadline = new CancellationTokenSource(timeout ?? s_patience);
         try
         {
             await _process.WaitForExitAsync(deadline.Token);
@@ -98,6 +104,24 @@ public sealed class ChildProcess : IAsyncDisposable
             await _process.WaitForExitAsync();
         }
         _process.Dispose();
+    }
+
+    /// <summary>
+    /// A page of a file is charged to the cgroup whose process reads it first. What is charged to a cgroup at its limit is what the kernel takes
+    /// first, and a program whose code is taken stands still: so its code, and the runtime's, is read here before.
+    /// </summary>
+    private static void ReadCodeOf(string program)
+    {
+        var buffer = new byte[1 << 20];
+        string?[] folders = [Path.GetDirectoryName(program), RuntimeEnvironment.GetRuntimeDirectory()];
+        var libraries = folders.Where(Directory.Exists).SelectMany(folder => Directory.EnumerateFiles(folder!, "*.dll").Concat(Directory.EnumerateFiles(folder!, "*.so")));
+        foreach (var path in libraries.Append(program).Where(File.Exists))
+        {
+            using var file = File.OpenRead(path);
+            while (file.Read(buffer) > 0)
+            {
+            }
+        }
     }
 
     private string Gone(string part)
