@@ -28,13 +28,16 @@ public sealed class SourceFiles(string? searchPath, string trimPath)
         return (null, $"could not find file {path} on path {_searchPath}");
     }
 
+    /// <summary>The end of the last line begins no further one.</summary>
+    private static string[] LinesOf(string text) => (text.EndsWith('\n') ? text[..^1] : text).Split('\n');
+
     private static (IReadOnlyList<string>? Lines, string Problem) Read(string file)
     {
         try
         {
             if (new FileInfo(file).Length > MostBytes)
                 return (null, $"{file} is larger than {MostBytes >> 20} MiB, which no source is");
-            return ([.. File.ReadAllText(file, Encoding.UTF8).Split('\n')], "");
+            return (LinesOf(File.ReadAllText(file, Encoding.UTF8)), "");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
