@@ -35,6 +35,10 @@ internal static class ReportHeader
         }
     }
 
+    /// <summary>What a picture is called: its binary and its sample type.</summary>
+    internal static string Title(PprofProfile profile, SampleType type) =>
+        (profile.Mappings is [var main, ..] && Place.FileOf(main) is { Length: > 0 } path ? TopTable.BaseName(path) + ", " : "") + type.Type;
+
     internal static IEnumerable<string> Filters(StackFilters filters)
     {
         var isFirst = true;

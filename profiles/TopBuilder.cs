@@ -50,15 +50,14 @@ internal sealed class TopBuilder
     {
         var sums = AddUp();
         MarkInlined(sums);
-        return new TopTable(_profile, _options, _sampleIndex, sums.Total, Rows(sums), sums.Trimming, OutputUnit(sums));
+        return Table(sums);
     }
 
     internal TreeTable BuildTree(Regex? peek)
     {
         var sums = AddUp();
         var calls = Calls(sums, every: true);
-        var unit = OutputUnit(sums);
-        var top = new TopTable(_profile, _options, _sampleIndex, sums.Total, Rows(sums), sums.Trimming, unit);
+        var top = Table(sums);
         var (callers, callees) = (new List<TreeCall>[_nodes.Count], new List<TreeCall>[_nodes.Count]);
         foreach (var (key, call) in calls)
         {
@@ -86,7 +85,7 @@ internal sealed class TopBuilder
     {
         var sums = AddUp();
         var calls = Calls(sums, every: true);
-        var top = new TopTable(_profile, _options, _sampleIndex, sums.Total, Rows(sums), sums.Trimming, OutputUnit(sums));
+        var top = Table(sums);
         var rows = new Dictionary<int, int>(sums.Kept.Count);
         for (var i = 0; i < sums.Kept.Count; i++)
             rows.Add(sums.Kept[i], i);
@@ -96,8 +95,7 @@ internal sealed class TopBuilder
                 edges.Add(new CallGraphEdge(caller, callee, call.Weight, call.IsInlined));
         edges.Sort((left, right) =>
             Abs(right.Weight).CompareTo(Abs(left.Weight)) is not 0 and var order ? order : (left.Caller, left.Callee).CompareTo((right.Caller, right.Callee)));
-        var file = _profile.Mappings is [var main, ..] && Place.FileOf(main) is { Length: > 0 } path ? TopTable.BaseName(path) + ", " : "";
-        return new CallGraph(top, edges, file + top.SampleType.Type);
+        return new CallGraph(top, edges, ReportHeader.Title(_profile, top.SampleType));
     }
 
     /// <summary>The lines of functions; of the granularity of lines.</summary>
@@ -110,6 +108,8 @@ internal sealed class TopBuilder
                 lines.Add(new SourceLine(place.Name, place.File, place.Line, node.Flat, node.Cum));
         return new SourceList(lines, sums.Total, _profile.SampleTypes[_sampleIndex].Unit, _options.FindsUnit ? Units.Auto : _options.UnitOrAuto);
     }
+
+    private TopTable Table(Sums sums) => new(_profile, _options, _sampleIndex, sums.Total, Rows(sums), sums.Trimming, OutputUnit(sums));
 
     private Sums AddUp()
     {

@@ -48,8 +48,7 @@ internal static class ConvertCommand
             if (chosen.StartsWith("pprof", StringComparison.Ordinal) && options.Filters != new StackFilters())
                 throw VerbException.Usage("a pprof profile is converted whole: give the filters to the tool that opens it, or write speedscope or folded");
             var profile = await input.ReadStacksAsync(parsed, parsed.GetValue(source)!, ct);
-            if (flags.Base(parsed) is { } other)
-                options = options with { Base = await input.ReadStacksAsync(parsed, other, ct) };
+            options = await input.WithBaseAsync(parsed, flags, options, ct);
             OutputFile.Write(world, path, parsed.GetValue(force), file => Write(profile, options, chosen, Path.GetFileName(parsed.GetValue(source)!), file));
         });
         return command;

@@ -91,6 +91,10 @@ internal sealed class ProfileInput(World world)
             new($"{(source == "-" ? "standard input" : Printable.Of(source))}: {problem}", ExitCodes.Failed, e);
     }
 
+    /// <summary>The options with the profile that the flags want subtracted, where they do.</summary>
+    internal async Task<TopOptions> WithBaseAsync(ParseResult parsed, ReportFlags flags, TopOptions options, CancellationToken ct) =>
+        flags.Base(parsed) is { } source ? options with { Base = await ReadStacksAsync(parsed, source, ct) } : options;
+
     /// <summary>As <see cref="ReadAsync"/>, of what has stacks: of a .NET heap, the paths by which its roots hold it.</summary>
     internal async Task<PprofProfile> ReadStacksAsync(ParseResult parsed, string source, CancellationToken ct) =>
         await ReadAsync(parsed, source, ct, withGraph: true) switch

@@ -80,28 +80,30 @@ internal static class StackCommands
         world,
         new Command("flame", "Draw a flame graph: one SVG file that zooms and searches in a browser, and fetches nothing."),
         new ReportFlags(rows: false),
-        "flame",
-        (_, profile, options, writer) => FlameGraph.Of(profile, options).WriteSvg(writer));
+        "flame.svg",
+        "flame graph",
+        (_, profile, options) => FlameGraph.Of(profile, options).WriteSvg);
 
     internal static Command CreateGraph(World world)
     {
         var dot = new Option<bool>("--dot", "-dot") { Description = "Write it in Graphviz's language. Default: where the file's name ends in .dot or .gv." };
         var command = new Command("graph", "Draw the call graph: who calls whom, and what is held or spent by way of it. One SVG file, or DOT for Graphviz.") { dot };
-        return CreatePicture(world, command, new ReportFlags(defaultNodeCount: TreeRows), "graph", (parsed, profile, options, writer) =>
+        return CreatePicture(world, command, new ReportFlags(defaultNodeCount: TreeRows), "graph.svg", "graph", (parsed, profile, options) =>
         {
             var graph = CallGraph.Of(profile, options);
-            if (parsed.GetValue(dot) || Path.GetExtension(parsed.GetValue<string>("--output")) is ".dot" or ".gv")
-                graph.WriteDot(writer);
-            else
-                graph.WriteSvg(writer);
+            return parsed.GetValue(dot) || Path.GetExtension(parsed.GetValue<string>("--output")) is ".dot" or ".gv" ? graph.WriteDot : graph.WriteSvg;
         });
     }
 
-    private static Command CreatePicture(World world, Command command, ReportFlags flags, string name, Action<ParseResult, PprofProfile, TopOptions, TextWriter> write)
+    /// <param name="file">Where it is written where nobody says.</param>
+    /// <param name="name">What it is called where it is told that it is there.</param>
+    /// <param name="draw">Makes the picture; what that returns writes it.</param>
+    private static Command CreatePicture(
+        World world, Command command, ReportFlags flags, string file, string name, Func<ParseResult, PprofProfile, TopOptions, Action<TextWriter>> draw)
     {
         var input = new ProfileInput(world);
         var source = ProfileInput.Source("file", Sources);
-        var into = new Option<string>("--output", "-o") { Description = "The file to write; - is standard output.", HelpName = "file", DefaultValueFactory = _ => $"{name}.svg" };
+        var into = new Option<string>("--output", "-o") { Description = "The file to write; - is standard output.", HelpName = "file", DefaultValueFactory = _ => file };
         var force = new Option<bool>("--force") { Description = "Replace a file that is there." };
         command.Add(source);
         command.Add(into);
@@ -112,12 +114,12 @@ internal static class StackCommands
         {
             var options = flags.Options(parsed);
             var profile = await input.ReadStacksAsync(parsed, parsed.GetValue(source)!, ct);
-            if (flags.Base(parsed) is { } other)
-                options = options with { Base = await input.ReadStacksAsync(parsed, other, ct) };
+            options = await input.WithBaseAsync(parsed, flags, options, ct);
+            var write = draw(parsed, profile, options);
             OutputFile.Write(world, parsed.GetValue(into)!, parsed.GetValue(force), stream =>
             {
                 using var writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 64 << 10, leaveOpen: true);
-                write(parsed, profile, options, writer);
+                write(writer);
             });
             if (parsed.GetValue(into) != "-")
                 world.Errors.WriteLine($"premortem: the {name} is in {Printable.Of(parsed.GetValue(into))}");
@@ -139,8 +141,7 @@ internal static class StackCommands
         {
             var options = flags.Options(parsed);
             var profile = await input.ReadStacksAsync(parsed, parsed.GetValue(source)!, ct);
-            if (flags.Base(parsed) is { } other)
-                options = options with { Base = await input.ReadStacksAsync(parsed, other, ct) };
+            options = await input.WithBaseAsync(parsed, flags, options, ct);
             write(parsed, profile, options, output);
         });
         return command;

@@ -57,8 +57,7 @@ public sealed class FlameGraph
         graph.Add(profile, isBefore: false);
         if (options.Base is not null)
             graph.Add(options.Base, isBefore: true);
-        var file = profile.Mappings is [var main, ..] && Place.FileOf(main) is { Length: > 0 } path ? TopTable.BaseName(path) + ", " : "";
-        graph.Title = file + graph._type.Type;
+        graph.Title = ReportHeader.Title(profile, graph._type);
         return graph;
     }
 

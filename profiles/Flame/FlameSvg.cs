@@ -13,9 +13,6 @@ internal sealed class FlameSvg(FlameGraph graph, TextWriter writer)
     private const int Top = 62;
     private const double CharacterWidth = 6.6;
 
-    // The namespace of what is drawn; nothing is fetched from there.
-    private const string Namespace = "http://www.w3.org/2000/svg";
-
     private const string Style = """
         text{font:11px ui-monospace,Menlo,Consolas,monospace;fill:#111;pointer-events:none}
         #title{font-size:16px;font-weight:600}
@@ -65,7 +62,7 @@ internal sealed class FlameSvg(FlameGraph graph, TextWriter writer)
         var title = Html.Encode(graph.Title);
         writer.Write(string.Create(CultureInfo.InvariantCulture, $"""
             <?xml version="1.0" encoding="UTF-8"?>
-            <svg xmlns="{Namespace}" viewBox="0 0 {Width} {height}" width="{Width}" height="{height}" role="img" aria-label="Flame graph of {title}">
+            <svg xmlns="{Html.SvgNamespace}" viewBox="0 0 {Width} {height}" width="{Width}" height="{height}" role="img" aria-label="Flame graph of {title}">
             <style>{Style}</style>
             <rect width="100%" height="100%" fill="#fff"/>
             <text id="title" x="{Margin}" y="24">{title}: {Html.Encode(graph.Format(total))}</text>

@@ -7,7 +7,6 @@ namespace Premortem.Profiles.Graphs;
 /// <summary>The picture of a call graph. It has no style and no script, so that it may stand in a page that forbids both.</summary>
 internal sealed class CallGraphSvg(CallGraph graph, TextWriter writer)
 {
-    private const string Namespace = "http://www.w3.org/2000/svg";
     private const double Margin = 16;
     private const double Padding = 8;
     private const double LineHeight = 1.25;
@@ -28,7 +27,7 @@ internal sealed class CallGraphSvg(CallGraph graph, TextWriter writer)
         var top = Margin + (header.Count * HeaderSize * 1.4) + Margin;
         var width = Math.Max(layout.Width, header.Max(line => line.Length) * HeaderSize * CharacterWidth) + (2 * Margin);
         var title = Html.Encode(graph.Title);
-        Put($"<svg xmlns=\"{Namespace}\" viewBox=\"0 0 {width:0} {top + layout.Height + Margin:0}\" width=\"{width:0}\" height=\"{top + layout.Height + Margin:0}\" role=\"img\" aria-label=\"Call graph of {title}\" font-family=\"ui-monospace,Menlo,Consolas,monospace\">\n");
+        Put($"<svg xmlns=\"{Html.SvgNamespace}\" viewBox=\"0 0 {width:0} {top + layout.Height + Margin:0}\" width=\"{width:0}\" height=\"{top + layout.Height + Margin:0}\" role=\"img\" aria-label=\"Call graph of {title}\" font-family=\"ui-monospace,Menlo,Consolas,monospace\">\n");
         Put($"<title>{title}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n");
         for (var i = 0; i < header.Count; i++)
             Put($"<text x=\"{Margin:0}\" y=\"{Margin + ((i + 0.8) * HeaderSize * 1.4):0.#}\" font-size=\"{HeaderSize:0}\" fill=\"#333333\">{Html.Encode(header[i])}</text>\n");

@@ -6,6 +6,9 @@ namespace Premortem.Profiles.Report;
 /// <summary>Strings that strangers chose, as HTML that shows them and nothing else.</summary>
 internal static class Html
 {
+    /// <summary>The namespace of what is drawn; nothing is fetched from there.</summary>
+    internal const string SvgNamespace = "http://www.w3.org/2000/svg";
+
     private const int Longest = 1000;
 
     /// <summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace Premortem.Testing;
@@ -9,6 +10,8 @@ public sealed record LogLine(int EventId, string Level, JsonElement Properties, 
 {
     /// <summary>A value of the event, as text; empty where it has none of that name.</summary>
     public string this[string name] => Properties.TryGetProperty(name, out var value) ? value.ToString() : "";
+
+    public DateTimeOffset At => DateTimeOffset.Parse(this["@t"], CultureInfo.InvariantCulture);
 
     public override string ToString() => Text;
 

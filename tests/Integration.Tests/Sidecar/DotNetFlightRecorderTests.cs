@@ -1,4 +1,3 @@
-using System.Globalization;
 using Premortem.Contracts;
 using Premortem.Testing;
 using Xunit;
@@ -35,7 +34,7 @@ public sealed class DotNetFlightRecorderTests
         var newest = record.Artifacts.Single(artifact => artifact.Key is "baseline-" + HeapSuffix or "baseline-" + AllocationsSuffix);
         Assert.True(newest.IsComplete, newest.Error);
         // Before it kills, a kernel that reads the program's code anew again and again may take a minute, at the ceiling, where nothing is recorded.
-        var full = DateTimeOffset.Parse(sidecar.Log.Last(line => line.EventId == 300)["@t"], CultureInfo.InvariantCulture);
+        var full = sidecar.Log.Last(line => line.EventId == 300).At;
         Assert.InRange(newest.TakenAt!.Value, full.AddSeconds(-60), record.DiedAt!.Value.AddSeconds(3));
         Assert.True(newest.Heap?.CommittedBytes > 0, "the runtime's counters are not with the baseline");
         Assert.Contains(record.Artifacts, artifact => artifact.Type == ArtifactKeys.Baseline && artifact.Key.EndsWith(HeapSuffix, StringComparison.Ordinal));

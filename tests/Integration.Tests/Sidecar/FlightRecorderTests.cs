@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using Premortem.Contracts;
 using Premortem.Testing;
@@ -31,7 +30,7 @@ public sealed class FlightRecorderTests
         var newest = Assert.Single(record.Artifacts, artifact => artifact.Key == "baseline-heap.pb.gz");
         Assert.True(newest.IsComplete, newest.Error);
         // Before it kills, a kernel that reads the program's code anew again and again may take a minute, at the ceiling, where nothing is recorded.
-        var full = DateTimeOffset.Parse(sidecar.Log.Last(line => line.EventId == 300)["@t"], CultureInfo.InvariantCulture);
+        var full = sidecar.Log.Last(line => line.EventId == 300).At;
         Assert.InRange(newest.TakenAt!.Value, full.AddSeconds(-20), record.DiedAt!.Value);
         Assert.Contains($"there is a baseline of ", Assert.Single(record.Plan, step => step.Type == Contracts.Policies.CaptureType.Heap).Detail);
         Assert.InRange(record.Artifacts.Count(artifact => artifact.Type == ArtifactKeys.Baseline), 1, 2);
