@@ -29,6 +29,9 @@ internal sealed class FloorTrend(TimeSpan window)
     private const double LeastInOneThird = 0.15;
     private const double LastToFirst = 0.5;
 
+    /// <summary>It has to be so at the end of so many stretches one after another: teeth that are seen rarely seem to climb for a moment.</summary>
+    private const int LeastInARow = 6;
+
     /// <summary>Less than this is an allocator's own: a huge page.</summary>
     private const long LeastClimbBytes = 2 << 20;
 
@@ -45,11 +48,12 @@ internal sealed class FloorTrend(TimeSpan window)
     private TimeSpan _lastAt;
     private long _leaving = long.MaxValue;
     private int _left;
+    private int _inARow;
 
     /// <summary>How long has to be watched before it can say anything.</summary>
-    public static TimeSpan NotBefore(TimeSpan window) => window / WindowStretches * Stretches;
+    public static TimeSpan NotBefore(TimeSpan window) => window / WindowStretches * (Stretches + LeastInARow - 1);
 
-    /// <summary>Takes in one value; true when a stretch has ended and <see cref="Climb"/> may say something new.</summary>
+    /// <summary>Takes in one value; true when a stretch has ended and <see cref="Climb"/> is to be asked, once.</summary>
     public bool Add(TimeSpan elapsed, long bytes)
     {
         // Where nobody looked for so long, a tooth may have ended unseen.
@@ -73,6 +77,13 @@ internal sealed class FloorTrend(TimeSpan window)
 
     /// <summary>The climb of the floor by at least this share; null: there is none, or it cannot be told from noise, steps and load.</summary>
     public (long FromBytes, long ToBytes)? Climb(double leastGrowth)
+    {
+        var climb = Judge(leastGrowth);
+        _inARow = climb is null ? 0 : _inARow + 1;
+        return _inARow >= LeastInARow ? climb : null;
+    }
+
+    private (long FromBytes, long ToBytes)? Judge(double leastGrowth)
     {
         if (_closed < Stretches)
             return null;
@@ -103,7 +114,7 @@ internal sealed class FloorTrend(TimeSpan window)
         var kept = (int)Math.Min(_closed, Stretches);
         for (var i = 0; i < kept; i++)
             Leave(_lows[(_closed - kept + i) % Stretches]);
-        (_begin, _closed, _low, _leaving, _left) = (null, 0, long.MaxValue, long.MaxValue, 0);
+        (_begin, _closed, _low, _leaving, _left, _inARow) = (null, 0, long.MaxValue, long.MaxValue, 0, 0);
     }
 
     private static bool IsSpread(ReadOnlySpan<long> floors, long climb)

@@ -55,7 +55,7 @@ public sealed class FloorCorpusTests
 
     /// <summary>
     /// What an alert on the derivative of memory says: the line of least squares through the last window rises by the growth. It is asked
-    /// after the same 7/6 of a window, and knows of restarts.
+    /// after 7/6 of a window, and knows of restarts.
     /// </summary>
     private static bool HasSlope(FloorCourse course, int seed)
     {

@@ -19,7 +19,7 @@ public sealed class RisingFloorRuleTests
     public void A_leak_is_told_with_its_figures()
     {
         var (at, reason) = Play(2 * 3600, Leak, limitMiB: 500)[0];
-        Assert.InRange(at, 35 * Minute, 37 * Minute);
+        Assert.InRange(at, 37 * Minute, 39 * Minute);
         Assert.Matches(@"^the floor of memory has climbed from 10\d(\.\d)? MiB to 13\d(\.\d)? MiB \(\+(29|30)%\) in 30m, by 1 MiB a minute; at this pace it would meet the ceiling of 500 MiB in 6 hours$", reason);
     }
 
@@ -31,7 +31,7 @@ public sealed class RisingFloorRuleTests
         Assert.EndsWith("; the ceiling is more than 30 days away", Play(3600, Leak, limitMiB: 1 << 20)[0].Reason, StringComparison.Ordinal);
 
     [Fact]
-    public void Nothing_is_said_before_a_whole_window_was_seen() => Assert.Empty(Play(34 * Minute, t => Leak(t * 5)));
+    public void Nothing_is_said_before_a_whole_window_was_seen() => Assert.Empty(Play(37 * Minute, t => Leak(t * 5)));
 
     [Theory]
     [InlineData("1m")]
@@ -44,7 +44,7 @@ public sealed class RisingFloorRuleTests
         // The same course, stretched: a sample a second where the window is a minute.
         var every = time.TotalSeconds / 60;
         var fired = Play(time.TotalSeconds * 4, t => (100 + (20 * t / time.TotalSeconds)) * MiB, every: every, window: time);
-        Assert.InRange(fired[0].At, time.TotalSeconds * 1.16, time.TotalSeconds * 1.3);
+        Assert.InRange(fired[0].At, time.TotalSeconds * 1.24, time.TotalSeconds * 1.35);
     }
 
     [Theory]
@@ -58,7 +58,7 @@ public sealed class RisingFloorRuleTests
     {
         var fired = Play(3 * 3600, Leak);
         Assert.InRange(fired.Count, 4, 5);
-        Assert.All(fired.Zip(fired.Skip(1)), pair => Assert.InRange(pair.Second.At - pair.First.At, 34 * Minute, 40 * Minute));
+        Assert.All(fired.Zip(fired.Skip(1)), pair => Assert.InRange(pair.Second.At - pair.First.At, 36 * Minute, 42 * Minute));
         Assert.Single(Play(3 * 3600, t => Leak(Math.Min(t, 2400))));
     }
 
@@ -89,11 +89,23 @@ public sealed class RisingFloorRuleTests
     }
 
     [Fact]
+    public void What_seems_to_climb_for_a_moment_is_no_leak()
+    {
+        // Teeth of 45 s and four times the floor, with a look every half a minute: the lowest of ten looks is a matter of luck.
+        for (var seed = 1; seed <= 400; seed++)
+        {
+            var chance = new FloorCourse.Chance(seed);
+            var fired = Play(6 * 3600, t => (15 + (60 * (t % 45 / 45))) * MiB, rate: _ => chance.From(28, 33));
+            Assert.True(fired.Count == 0, $"course {seed}: {fired.FirstOrDefault().Reason}");
+        }
+    }
+
+    [Fact]
     public void A_window_in_which_nobody_looked_is_no_window()
     {
         // A laptop that slept, a sidecar that was frozen: from then on a whole window is seen again.
         var fired = Play(2 * 3600, Leak, rate: t => t is >= 1000 and < 1001 ? 600 : 1);
-        Assert.InRange(fired[0].At, 1600 + (35 * Minute), 1600 + (37 * Minute));
+        Assert.InRange(fired[0].At, 1600 + (37 * Minute), 1600 + (39 * Minute));
     }
 
     [Fact]
