@@ -92,10 +92,10 @@ internal sealed class TopBuilder
         var edges = new List<CallGraphEdge>();
         foreach (var (key, call) in calls)
             if (call.Weight != 0 && rows.TryGetValue(key.Caller, out var caller) && rows.TryGetValue(key.Callee, out var callee))
-                edges.Add(new CallGraphEdge(caller, callee, call.Weight, call.IsInlined));
+                edges.Add(new CallGraphEdge(caller, callee, call.Weight, call.IsInlined, call.IsBridge));
         edges.Sort((left, right) =>
             Abs(right.Weight).CompareTo(Abs(left.Weight)) is not 0 and var order ? order : (left.Caller, left.Callee).CompareTo((right.Caller, right.Callee)));
-        return new CallGraph(top, edges, ReportHeader.Title(_profile, top.SampleType));
+        return new CallGraph(top, CallGraph.WithoutRedundant(edges, top.Rows.Count), ReportHeader.Title(_profile, top.SampleType));
     }
 
     /// <summary>The lines of functions; of the granularity of lines.</summary>
@@ -204,7 +204,7 @@ internal sealed class TopBuilder
             var value = samples.Values[_sampleIndex];
             if (value == 0)
                 continue;
-            var caller = NotYet;
+            var (caller, isBridge) = (NotYet, false);
             var stack = _view.Of(samples);
             for (var i = stack.Length - 1; i >= 0; i--)
             {
@@ -215,7 +215,10 @@ internal sealed class TopBuilder
                     var callee = NodeOf(location, line);
                     ref var node = ref Nodes[callee];
                     if (!node.IsKept)
+                    {
+                        isBridge = true;
                         continue;
+                    }
                     // For the mark alone, calls of nodes that are inlined nowhere need not be known.
                     if (caller != NotYet && caller != callee && (every || node.MayBeInlined))
                     {
@@ -227,9 +230,10 @@ internal sealed class TopBuilder
                             call.LastSample = samples.Count;
                             call.Weight = unchecked(call.Weight + value);
                             call.IsInlined &= line != outermost;
+                            call.IsBridge |= isBridge;
                         }
                     }
-                    caller = callee;
+                    (caller, isBridge) = (callee, false);
                 }
             }
         }
@@ -433,6 +437,7 @@ internal sealed class TopBuilder
         internal long Weight;
         internal int LastSample;
         internal bool IsInlined;
+        internal bool IsBridge;
     }
 
     /// <summary>A string of the table. Two of them may be the same text.</summary>

@@ -32,6 +32,43 @@ public sealed class CallGraph
         return new TopBuilder(options.Apply(profile), options).BuildGraph();
     }
 
+    /// <summary>
+    /// Leaves those bridges out whose caller reaches the callee by other arrows as well: they hide more than they tell. One that is heavier than a
+    /// direct call of the same function stays.
+    /// </summary>
+    /// <param name="edges">The heaviest first.</param>
+    internal static List<CallGraphEdge> WithoutRedundant(List<CallGraphEdge> edges, int nodes)
+    {
+        var callers = new List<CallGraphEdge>[nodes];
+        foreach (var edge in edges)
+            (callers[edge.Callee] ??= []).Add(edge);
+        var removed = new HashSet<(int, int)>();
+        for (var callee = nodes - 1; callee >= 0; callee--)
+            for (var i = callers[callee]?.Count - 1 ?? -1; i >= 0 && callers[callee][i] is { IsBridge: true } bridge; i--)
+                if (IsReachedOtherwise(bridge))
+                {
+                    callers[callee].RemoveAt(i);
+                    removed.Add((bridge.Caller, callee));
+                }
+        return removed.Count == 0 ? edges : edges.FindAll(edge => !removed.Contains((edge.Caller, edge.Callee)));
+
+        bool IsReachedOtherwise(CallGraphEdge bridge)
+        {
+            var seen = new bool[nodes];
+            var waiting = new Stack<int>([bridge.Callee]);
+            while (waiting.TryPop(out var node))
+                foreach (var edge in callers[node] ?? [])
+                    if (edge != bridge && !seen[edge.Caller])
+                    {
+                        if (edge.Caller == bridge.Caller)
+                            return true;
+                        seen[edge.Caller] = true;
+                        waiting.Push(edge.Caller);
+                    }
+            return false;
+        }
+    }
+
     /// <summary>Writes it in the language of Graphviz.</summary>
     public void WriteDot(TextWriter writer)
     {
@@ -49,7 +86,7 @@ public sealed class CallGraph
         foreach (var edge in Edges)
             writer.Write(string.Create(
                 CultureInfo.InvariantCulture,
-                $"N{edge.Caller + 1} -> N{edge.Callee + 1} [label={Quoted(EdgeLabel(edge))} penwidth={Stroke(edge):0.#} color=\"{Colour(edge)}\" tooltip={Quoted(Tooltip(edge))}]\n"));
+                $"N{edge.Caller + 1} -> N{edge.Callee + 1} [label={Quoted(EdgeLabel(edge))} penwidth={Stroke(edge):0.#} color=\"{Colour(edge)}\"{(edge.IsBridge ? " style=dotted" : "")} tooltip={Quoted(Tooltip(edge))}]\n"));
         writer.Write("}\n");
     }
 
@@ -59,6 +96,9 @@ public sealed class CallGraph
         ArgumentNullException.ThrowIfNull(writer);
         new CallGraphSvg(this, writer).Write();
     }
+
+    /// <summary>The same as a part of a page.</summary>
+    internal void WriteEmbedded(TextWriter writer) => new CallGraphSvg(this, writer).WriteEmbedded();
 
     /// <summary>What stands in a node: its name, what it holds itself, and what with all that it calls.</summary>
     internal IReadOnlyList<string> Label(TopRow row)
@@ -70,7 +110,7 @@ public sealed class CallGraph
     internal string Tooltip(TopRow row) => $"{TopTable.Printable(row.Name)}: flat {_top.Format(row.Flat)}, cum {_top.Format(row.Cum)}";
 
     internal string Tooltip(CallGraphEdge edge) =>
-        $"{TopTable.Printable(Nodes[edge.Caller].Name)} -> {TopTable.Printable(Nodes[edge.Callee].Name)}: {_top.Format(edge.Weight)}{(edge.IsInlined ? ", inlined" : "")}";
+        $"{TopTable.Printable(Nodes[edge.Caller].Name)} -> {TopTable.Printable(Nodes[edge.Callee].Name)}: {_top.Format(edge.Weight)}{(edge.IsInlined ? ", inlined" : "")}{(edge.IsBridge ? ", by way of others" : "")}";
 
     internal string EdgeLabel(CallGraphEdge edge) => _top.Format(edge.Weight) + (edge.IsInlined ? " (inline)" : "");
 

@@ -14,20 +14,26 @@ internal sealed class CallGraphSvg(CallGraph graph, TextWriter writer)
     private const double HeaderSize = 12;
     private const double ArrowLength = 8;
 
-    internal void Write()
+    /// <summary>As a file.</summary>
+    internal void Write() => Write($" xmlns=\"{Html.SvgNamespace}\"", graph.Header);
+
+    /// <summary>As a part of a page, which says itself what it is of.</summary>
+    internal void WriteEmbedded() => Write("", []);
+
+    private void Write(string attribute, IReadOnlyList<string> lines)
     {
         var count = Math.Min(graph.Nodes.Count, CallGraph.MostNodesDrawn);
         var sizes = graph.Nodes.Take(count).Select(SizeOf).ToList();
         // What calls itself is told by the table; an arrow to itself says little.
         var edges = graph.Edges.Where(edge => edge.Caller != edge.Callee && edge.Caller < count && edge.Callee < count).Take(CallGraph.MostEdgesDrawn).ToList();
         var layout = new LayeredLayout(sizes, [.. edges.Select(edge => (edge.Caller, edge.Callee))]);
-        var header = graph.Header.Select(TopTable.Printable).ToList();
+        var header = lines.Select(TopTable.Printable).ToList();
         if (count < graph.Nodes.Count)
             header.Add(string.Create(CultureInfo.InvariantCulture, $"Drawn are the first {count} of {graph.Nodes.Count} nodes"));
-        var top = Margin + (header.Count * HeaderSize * 1.4) + Margin;
-        var width = Math.Max(layout.Width, header.Max(line => line.Length) * HeaderSize * CharacterWidth) + (2 * Margin);
+        var top = header.Count == 0 ? Margin : Margin + (header.Count * HeaderSize * 1.4) + Margin;
+        var width = Math.Max(layout.Width, header.Select(line => line.Length).DefaultIfEmpty().Max() * HeaderSize * CharacterWidth) + (2 * Margin);
         var title = Html.Encode(graph.Title);
-        Put($"<svg xmlns=\"{Html.SvgNamespace}\" viewBox=\"0 0 {width:0} {top + layout.Height + Margin:0}\" width=\"{width:0}\" height=\"{top + layout.Height + Margin:0}\" role=\"img\" aria-label=\"Call graph of {title}\" font-family=\"ui-monospace,Menlo,Consolas,monospace\">\n");
+        Put($"<svg{attribute} viewBox=\"0 0 {width:0} {top + layout.Height + Margin:0}\" width=\"{width:0}\" height=\"{top + layout.Height + Margin:0}\" role=\"img\" aria-label=\"Call graph of {title}\" font-family=\"ui-monospace,Menlo,Consolas,monospace\">\n");
         Put($"<title>{title}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n");
         for (var i = 0; i < header.Count; i++)
             Put($"<text x=\"{Margin:0}\" y=\"{Margin + ((i + 0.8) * HeaderSize * 1.4):0.#}\" font-size=\"{HeaderSize:0}\" fill=\"#333333\">{Html.Encode(header[i])}</text>\n");
@@ -76,12 +82,19 @@ internal sealed class CallGraphSvg(CallGraph graph, TextWriter writer)
         }
         var (colour, stroke) = (graph.Colour(edge), graph.Stroke(edge));
         var half = 3 + (stroke / 2);
-        Put($"<g><title>{Html.Encode(graph.Tooltip(edge))}</title><path d=\"{curve}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{stroke:0.#}\"{(edge.IsInlined ? " stroke-dasharray=\"6 3\"" : "")}/>");
+        Put($"<g><title>{Html.Encode(graph.Tooltip(edge))}</title><path d=\"{curve}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{stroke:0.#}\"{Dashes(edge)}/>");
         Put($"<path d=\"M{tip.X:0.#} {tip.Y:0.#}L{tip.X - half:0.#} {path[^1].Y:0.#}L{tip.X + half:0.#} {path[^1].Y:0.#}Z\" fill=\"{colour}\"/>");
         // Beside the callee's end, where edges of one caller have parted.
         var (x, y) = path.Length > 2 ? path[^2] : ((path[0].X + path[^1].X) / 2, (path[0].Y + path[^1].Y) / 2);
         Put($"<text x=\"{x + 4 + (stroke / 2):0.#}\" y=\"{y + 3:0.#}\" font-size=\"9\" fill=\"#333333\">{Html.Encode(graph.EdgeLabel(edge))}</text></g>\n");
     }
+
+    private static string Dashes(CallGraphEdge edge) => edge switch
+    {
+        { IsBridge: true } => " stroke-dasharray=\"2 3\"",
+        { IsInlined: true } => " stroke-dasharray=\"6 3\"",
+        _ => "",
+    };
 
     private void Put(FormattableString text) => writer.Write(text.ToString(CultureInfo.InvariantCulture));
 }

@@ -1,6 +1,8 @@
+using System.Text.Json;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
 using Premortem.Profiles.Findings;
+using Premortem.Profiles.Graphs;
 using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Pprof;
 
@@ -19,9 +21,15 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     /// <summary>Each sample type takes a walk of its own: of what is larger, only the one that matters is drawn, and the page is there in seconds.</summary>
     private const int MostBytesOfEveryType = 16 << 20;
 
+    /// <summary>What the sidecar writes is a quarter of it at most.</summary>
+    private const int MostProcessBytes = 1 << 20;
+
     private const string HeapSuffix = "heap.nettrace.gz";
 
     private const int MaxTop = 5;
+
+    /// <summary>More do not fit on a screen, and say little more.</summary>
+    private const int NodesOfGraph = 40;
 
     private const int RetainedTypes = 12;
     private const int PathsOfEach = 3;
@@ -32,6 +40,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     private static readonly CaptureType[] Types = [CaptureType.Heap, CaptureType.Cpu];
 
     private readonly List<ReportFlame> _flames = [];
+    private readonly List<(string Title, CallGraph Graph)> _graphs = [];
     private readonly List<HeapPoint> _heaps = [];
 
     private string? _flamesLeftOut;
@@ -58,8 +67,10 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
             Growth = growth,
             TypeGrowth = ReadTypeGrowth(),
             Goroutines = ReadGoroutines(),
+            Process = ReadProcess(),
             Heaps = _heaps,
             Flames = _flames,
+            Graphs = _graphs,
             FlamesLeftOut = _flamesLeftOut,
         };
     }
@@ -97,6 +108,18 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
         return before is not null && Try(before.Key, () => GoroutineGroups.Of(PprofProfile.ReadFile(pathOf(before.Key), readBounds().DifferenceBytes), before.Key)) is { } earlier
             ? groups with { Before = earlier.Total, BeforeFile = before.Key }
             : groups;
+    }
+
+    private JsonElement? ReadProcess()
+    {
+        if (record.Artifacts.FirstOrDefault(artifact => artifact is { Type: nameof(CaptureType.Process), IsComplete: true }) is not { Key: var key })
+            return null;
+        using var document = Try(key, () =>
+        {
+            using var file = File.OpenRead(pathOf(key));
+            return file.Length <= MostProcessBytes ? JsonDocument.Parse(file) : throw new IOException($"it has {file.Length} bytes, and at most {MostProcessBytes} are read");
+        });
+        return document?.RootElement.Clone();
     }
 
     /// <summary>The types that hold the heap of a .NET target; null where they were not counted.</summary>
@@ -228,9 +251,9 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
         var table = TopTable.Of(profile);
         AddHeap(profile, artifact);
         if (profile.Data.Length > bounds.FlameBytes)
-            _flamesLeftOut = $"{artifact.Key} is too large for a flame graph to be made in the pod; 'premortem report' makes a page with one of the capture's folder.";
+            _flamesLeftOut = $"{artifact.Key} is too large for its stacks to be drawn in the pod; 'premortem report' makes a page with one of the capture's folder.";
         else
-            AddFlames(profile, table, artifact.Key, bounds);
+            AddPictures(profile, table, artifact.Key, bounds);
         return new ReportTable(type.ToString(), table) { File = artifact.Key };
     });
 
@@ -243,8 +266,11 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
         return ProfileContent.Read(file) is ProfileContent.Functions { Profile: var profile } ? profile : throw new IOException("it has no stacks");
     }
 
-    private void AddFlames(PprofProfile profile, TopTable table, string file, ReportBounds bounds)
+    private void AddPictures(PprofProfile profile, TopTable table, string file, ReportBounds bounds)
     {
+        var graph = CallGraph.Of(profile, new TopOptions { NodeCount = NodesOfGraph });
+        if (graph.Edges.Count > 0)
+            _graphs.Add(($"{file}: {table.SampleType.Type}", graph));
         // What a function's table leaves out has no box that could be seen: stacks end there, and little is held at a time.
         var only = bounds.IsWhole ? null : table.Rows.Select(row => row.Name).ToHashSet(StringComparer.Ordinal);
         var names = bounds.IsWhole && profile.Data.Length <= MostBytesOfEveryType ? profile.SampleTypes.Select(type => type.Type).Where(IsWorthDrawing).Distinct().ToList() : [];
@@ -270,7 +296,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
         {
             return read();
         }
-        catch (Exception e) when (e is ProfileFormatException or ArgumentException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is ProfileFormatException or JsonException or ArgumentException or IOException or UnauthorizedAccessException)
         {
             passedOver(what, e.Message);
             return null;

@@ -86,6 +86,10 @@ internal sealed class MemoryChart
         _svg.Append("<div class=\"legend\"><span><i style=\"color:var(--memory)\"></i>working set</span>");
         if (_series.Points.Exists(point => point.UsageBytes > point.WorkingSetBytes))
             _svg.Append("<span><i style=\"color:var(--usage)\"></i>usage, with file cache</span>");
+        if (_series.Points.Exists(point => point.HeapAfterGcBytes is not null))
+            _svg.Append("<span><i style=\"color:var(--good)\"></i>heap after each GC</span>");
+        if (_series.Points.Exists(point => point.OutsideHeapBytes is not null))
+            _svg.Append("<span><i style=\"color:var(--threshold);border-top-style:dotted\"></i>outside of the heap</span>");
         if (_lanes.Count > 0)
             _svg.Append("<span><i style=\"color:var(--capture)\"></i>captured</span>");
         _svg.Append("</div>");
@@ -135,9 +139,33 @@ internal sealed class MemoryChart
         _svg.Append(CultureInfo.InvariantCulture, $"<path class=\"area\" d=\"{line}L{X(points[^1].At):0.#} {Bottom:0.#}L{X(points[0].At):0.#} {Bottom:0.#}Z\"/>");
         if (points.Exists(point => point.UsageBytes > point.WorkingSetBytes))
             _svg.Append(CultureInfo.InvariantCulture, $"<path class=\"usage\" d=\"{Path(points.Select(point => (X(point.At), Y(point.UsageBytes))))}\"/>");
+        DrawFigure("heap", point => point.HeapAfterGcBytes);
+        DrawFigure("outside", point => point.OutsideHeapBytes);
         _svg.Append(CultureInfo.InvariantCulture, $"<path class=\"memory\" d=\"{line}\"/>");
         if (points.Count == 1)
             _svg.Append(CultureInfo.InvariantCulture, $"<circle cx=\"{X(points[0].At):0.#}\" cy=\"{Y(points[0].WorkingSetBytes):0.#}\" r=\"3\" fill=\"var(--memory)\"/>");
+    }
+
+    /// <summary>What the runtime says now and then: it holds until it says something else, and ends where it is not known.</summary>
+    private void DrawFigure(string style, Func<MemoryPoint, long?> figure)
+    {
+        var path = new StringBuilder();
+        long? current = null;
+        foreach (var point in _series.Points)
+        {
+            var next = figure(point);
+            if (next == current)
+                continue;
+            if (current is not null)
+                path.Append(CultureInfo.InvariantCulture, $"L{X(point.At):0.#} {Y(current.Value):0.#}");
+            if (next is { } bytes)
+                path.Append(CultureInfo.InvariantCulture, $"{(current is null ? 'M' : 'L')}{X(point.At):0.#} {Y(bytes):0.#}");
+            current = next;
+        }
+        if (current is { } last)
+            path.Append(CultureInfo.InvariantCulture, $"L{X(_series.Last):0.#} {Y(last):0.#}");
+        if (path.Length > 0)
+            _svg.Append(CultureInfo.InvariantCulture, $"<path class=\"{style}\" d=\"{path}\"/>");
     }
 
     private void DrawLevels()

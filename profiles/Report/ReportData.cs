@@ -1,5 +1,7 @@
+using System.Text.Json;
 using Premortem.Contracts;
 using Premortem.Profiles.Findings;
+using Premortem.Profiles.Graphs;
 using Premortem.Profiles.Heaps;
 
 namespace Premortem.Profiles.Report;
@@ -44,6 +46,12 @@ public sealed record ReportData
     /// <summary>The flame graphs that the page's script draws, the one to begin with first.</summary>
     public IReadOnlyList<ReportFlame> Flames { get; init; } = [];
 
-    /// <summary>Why there is no flame graph of what has stacks; null: nothing to say.</summary>
+    /// <summary>What the kernel told of the target's process, as process.json has it; null: not captured.</summary>
+    public JsonElement? Process { get; init; }
+
+    /// <summary>The call graphs, by the file and the sample type that they are of.</summary>
+    public IReadOnlyList<(string Title, CallGraph Graph)> Graphs { get; init; } = [];
+
+    /// <summary>Why there is no flame graph, and no call graph, of what has stacks; null: nothing to say.</summary>
     public string? FlamesLeftOut { get; init; }
 }

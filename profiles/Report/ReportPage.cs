@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using Premortem.Contracts;
 using Premortem.Profiles.Findings;
 
@@ -17,6 +18,7 @@ public static class ReportPage
 
     // There may be thirty stacks of sixty.
     private const int LongestFrame = 200;
+    private const int LongestManifest = 60_000;
 
     /// <summary>Writes the page as UTF-8 and leaves the stream open.</summary>
     public static void Write(Stream stream, ReportData data)
@@ -55,6 +57,7 @@ public static class ReportPage
         WriteTiles(writer, data);
         WriteChart(writer, data);
         WriteFlames(writer, data);
+        WriteGraphs(writer, data);
         if (data.Types is { } types)
             TypeSection.Write(writer, types, data);
         if (data.Retention is { } retention)
@@ -69,6 +72,9 @@ public static class ReportPage
         WritePlan(writer, record);
         WriteTriggers(writer, record);
         WriteFacts(writer, record);
+        if (data.Process is { } process)
+            ProcessSection.Write(writer, process);
+        WriteManifest(writer, record);
         writer.Write($"""
             <footer>Capture {Html.Encode(record.Id)}, written by {Html.Encode(record.Producer)}. The same in JSON: {Html.FileLink(Names.Manifest)}.</footer>
             </main>
@@ -139,6 +145,21 @@ public static class ReportPage
             writer.Write("<section id=\"flames\" hidden>\n<h2>Stacks</h2>\n</section>\n");
         if (data.FlamesLeftOut is { } why)
             writer.Write($"<p class=\"note\">{Html.Encode(why)}</p>\n");
+    }
+
+    private static void WriteGraphs(TextWriter writer, ReportData data)
+    {
+        if (data.Graphs.Count == 0)
+            return;
+        writer.Write("<section id=\"graphs\">\n<h2>Call graph</h2>\n");
+        foreach (var (index, (title, graph)) in data.Graphs.Index())
+        {
+            writer.Write($"<details{(index == 0 ? " open" : "")}><summary>{Html.Encode(title)}</summary>\n<div class=\"callgraph\" tabindex=\"0\" role=\"group\" aria-label=\"Call graph of {Html.Encode(title)}\">\n");
+            graph.WriteEmbedded(writer);
+            writer.Write("</div></details>\n");
+        }
+        writer.Write("<p class=\"note\">An arrow is a call: thick and red where much is held by way of it, dashed where it was inlined, dotted where it goes by way of functions that are left out. ");
+        writer.Write("Large letters hold much themselves, strong colours with all that they call. The tables below tell the same.</p>\n</section>\n");
     }
 
     private static void WriteGoroutines(TextWriter writer, GoroutineGroups? goroutines)
@@ -357,6 +378,16 @@ public static class ReportPage
             if (!string.IsNullOrEmpty(value))
                 writer.Write($"<dt>{name}</dt><dd>{Html.Encode(value)}</dd>\n");
         }
+    }
+
+    /// <summary>As it stood when the page was made: what is known later is in the file alone.</summary>
+    private static void WriteManifest(TextWriter writer, CaptureRecord record)
+    {
+        var json = JsonSerializer.Serialize(record, ContractsJson.Default.CaptureRecord);
+        writer.Write("<section>\n<h2>The manifest</h2>\n<details><summary>In JSON</summary>\n<pre tabindex=\"0\">");
+        foreach (var line in (json.Length > LongestManifest ? json[..LongestManifest] + "\n…" : json).Split('\n'))
+            writer.Write($"{Html.Encode(line.TrimEnd('\r'))}\n");
+        writer.Write($"</pre></details>\n<p class=\"note\">As the page was made. {Html.FileLink(Names.Manifest)} is stored last, and knows the end.</p>\n</section>\n");
     }
 
     private static string Clock(DateTimeOffset at) =>

@@ -198,6 +198,30 @@
     refresh();
   };
 
+  const graphs = () => {
+    for (const holder of document.querySelectorAll(".callgraph")) {
+      const svg = holder.querySelector("svg"), { width, height } = svg.viewBox.baseVal;
+      let scale = 1;
+      const size = wanted => {
+        const middle = (holder.scrollLeft + holder.clientWidth / 2) / scale;
+        scale = Math.min(4, Math.max(0.1, wanted));
+        svg.setAttribute("width", width * scale);
+        svg.setAttribute("height", height * scale);
+        holder.scrollLeft = middle * scale - holder.clientWidth / 2;
+      };
+      const fit = () => size(Math.min(1, holder.clientWidth / width));
+      const button = (text, label, action) => {
+        const made = make("button", { type: "button", "aria-label": label }, text);
+        made.addEventListener("click", action);
+        return made;
+      };
+      holder.before(make("div", { class: "tools" }, button("+", "Enlarge the call graph", () => size(scale * 1.25)), button("−", "Make the call graph smaller", () => size(scale / 1.25)), button("Fit", "Fit the call graph into the page", fit)));
+      const details = holder.closest("details");
+      details.addEventListener("toggle", fit, { once: true });
+      if (details.open) fit();
+    }
+  };
+
   // Columns to nodes: each stands after its caller.
   const treeOf = flame => {
     const way = [];
@@ -402,6 +426,6 @@
 
   const data = JSON.parse(document.getElementById("report-data").textContent);
   // A part that fails leaves the others and the tables as they are.
-  for (const part of [tables, () => chart(data.memory), () => flames(data.flames)])
+  for (const part of [tables, () => chart(data.memory), () => flames(data.flames), graphs])
     try { part(); } catch (problem) { console.error(problem); }
 })();

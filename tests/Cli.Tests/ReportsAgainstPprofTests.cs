@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Premortem.Testing;
 using Xunit;
 
@@ -169,6 +170,28 @@ public sealed class ReportsAgainstPprofTests
                 return "no matches found";
             }
         }
+    }
+
+    [Theory]
+    [InlineData("heap.pb.gz")]
+    [InlineData("cpu.pb.gz")]
+    [InlineData("heap.pb.gz", "-hide=runtime")]
+    [InlineData("cpu.pb.gz", "-hide=strconv|schedule")]
+    [InlineData("cpu.pb.gz", "-nodefraction=0.02")]
+    [InlineData("heap.pb.gz", "-sample_index=alloc_space", "-nodefraction=0.01")]
+    public async Task The_call_graph_has_the_same_arrows(string file, params string[] flags)
+    {
+        var profile = Repository.Path("tests", "Profiles.Tests", "testdata", file);
+        var theirs = await GoPprof.RunAsync(["-dot", "-nodecount=0", .. flags, profile]);
+        var (code, ours, errors) = Premortem.Run(["graph", "-dot", "-nodecount=0", .. flags, profile, "-o", "-"]);
+
+        Assert.Equal((0, ""), (code, errors));
+        var arrows = Arrows(theirs, @"(?<!label)tooltip=""(.*?) (?:->|\.\.\.) (.*?) \((.*?)\)""");
+        Assert.NotEmpty(arrows);
+        Assert.Equal(arrows, Arrows(ours, @"-> .*tooltip=""(.*?) -> (.*?): ([^,""]*)"));
+
+        static List<(string, string, string)> Arrows(string dot, string pattern) =>
+            [.. Regex.Matches(dot, pattern).Select(match => (match.Groups[1].Value, match.Groups[2].Value, match.Groups[3].Value)).Order()];
     }
 
     private static async Task AssertAllSameAsync(string file)

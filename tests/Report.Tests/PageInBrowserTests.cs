@@ -1,5 +1,6 @@
 using Microsoft.Playwright;
 using Premortem.Profiles;
+using Premortem.Profiles.Graphs;
 using Premortem.Profiles.Pprof;
 using Premortem.Profiles.Report;
 using Premortem.Profiles.Tests.Report;
@@ -54,6 +55,7 @@ public sealed class PageInBrowserTests : IAsyncLifetime
         Assert.True(await page.Locator("table.top tbody tr").First.IsVisibleAsync());
         Assert.True(await page.Locator(".chart svg").First.IsVisibleAsync());
         Assert.False(await page.Locator("#flames").IsVisibleAsync());
+        Assert.True(await page.Locator("#graphs svg").First.IsVisibleAsync());
         Assert.Equal(0, await page.Locator("input:visible").CountAsync());
     }
 
@@ -127,6 +129,27 @@ public sealed class PageInBrowserTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_call_graph_fits_and_grows()
+    {
+        var page = await OpenAsync(Sample.Leak());
+        var holder = page.Locator(".callgraph").First;
+        var width = "element => element.querySelector('svg').getBoundingClientRect().width";
+        Assert.True(await holder.EvaluateAsync<bool>("element => element.scrollWidth <= element.clientWidth"));
+        var fitted = await holder.EvaluateAsync<double>(width);
+
+        for (var i = 0; i < 8; i++)
+            await page.GetByLabel("Enlarge the call graph").First.ClickAsync();
+        Assert.InRange(await holder.EvaluateAsync<double>(width), fitted * 1.2, double.MaxValue);
+        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= document.documentElement.clientWidth"));
+        await page.GetByLabel("Fit the call graph into the page").First.ClickAsync();
+        Assert.Equal(fitted, await holder.EvaluateAsync<double>(width), tolerance: 1);
+
+        await page.GetByText("cpu.pb.gz: cpu", new PageGetByTextOptions { Exact = true }).Last.ClickAsync();
+        Assert.True(await page.Locator("#graphs svg").Last.IsVisibleAsync());
+        Assert.Empty(_said);
+    }
+
+    [Fact]
     public async Task Hostile_names_are_shown_and_do_nothing()
     {
         var encoder = PprofEncoder.Heap();
@@ -136,11 +159,13 @@ public sealed class PageInBrowserTests : IAsyncLifetime
         {
             Tables = [new ReportTable("Heap", TopTable.Of(profile)) { File = Evil }],
             Flames = [ReportFlame.Of(Evil, profile)!],
+            Graphs = [(Evil, CallGraph.Of(profile))],
         });
 
         Assert.NotEqual("gone", await page.TitleAsync());
         Assert.Equal(0, await page.Locator("img").CountAsync());
         Assert.Equal(2, await page.Locator("script").CountAsync());
+        Assert.StartsWith("</script><!--<script>", await page.Locator("#graphs svg text", new PageLocatorOptions { HasText = "script" }).First.TextContentAsync(), StringComparison.Ordinal);
         Assert.StartsWith("</script><!--<script>", await page.Locator(".flame [role=treeitem]").Nth(2).GetAttributeAsync("data-name"), StringComparison.Ordinal);
         Assert.Empty(_said);
         Assert.Single(_asked);

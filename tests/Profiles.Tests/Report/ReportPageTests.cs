@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using System.Net;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Premortem.Contracts;
 using Premortem.Profiles.Findings;
@@ -66,6 +68,53 @@ public sealed class ReportPageTests
         string Page(long outside) => Write(leak with { Record = leak.Record with { Memory = new MemoryAtTrigger(400L << 20, 400L << 20, null, null, "cgroup v2") { OutsideHeapBytes = outside << 20 } } });
         Assert.Contains("<h1>300 MiB of 400 MiB are held outside of the managed heap", Page(300), StringComparison.Ordinal);
         Assert.Contains("is held by System.String</h1>", Page(150), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_process_is_told_as_the_kernel_told_it()
+    {
+        var page = Write(Sample.Leak());
+
+        Assert.Contains("<dt>Command line</dt><dd>/app/checkout --token *** --listen :8080</dd>", page, StringComparison.Ordinal);
+        Assert.Contains("<dt>Resident</dt><dd>221 MiB, at most 230 MiB</dd>", page, StringComparison.Ordinal);
+        Assert.Contains("<dt>File descriptors</dt><dd>14: 9 socket, 5 file</dd>", page, StringComparison.Ordinal);
+        Assert.Contains("<dt>OOM score</dt><dd>1291, adjusted by 968</dd>", page, StringComparison.Ordinal);
+        Assert.Contains("<td class=\"name\">GOMEMLIMIT</td><td class=\"name\">200MiB</td>", page, StringComparison.Ordinal);
+        Assert.Contains("<td class=\"name\">maxOpenFiles</td><td class=\"name\">1024, at most 524288 files</td>", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("id=\"process\"", Write(Sample.Leak() with { Process = null }), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("[]")]
+    [InlineData("1")]
+    [InlineData("{}")]
+    [InlineData("""{"commandLine": 1, "status": [], "limits": {"a": 1, "b": {"soft": []}}, "environment": {"X": {}}, "fileDescriptors": {"total": "many", "socket": -1e999}, "denied": [1]}""")]
+    public void A_process_that_is_not_told_as_it_should_be_is_left_out(string json)
+    {
+        using var document = JsonDocument.Parse(json);
+
+        Assert.Contains("<h2>The process</h2>", Write(Sample.Leak() with { Process = document.RootElement }), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_manifest_stands_on_the_page()
+    {
+        var page = Write(Sample.Leak());
+        var json = WebUtility.HtmlDecode(Regex.Match(page, "<pre tabindex=\"0\">(.*?)</pre>", RegexOptions.Singleline).Groups[1].Value);
+
+        Assert.Equal(Sample.Record().Artifacts, JsonSerializer.Deserialize(json, ContractsJson.Default.CaptureRecord)!.Artifacts);
+    }
+
+    [Fact]
+    public void What_a_collection_left_is_a_line_that_ends_where_nothing_is_known()
+    {
+        var points = Sample.Leak().Memory.Select((point, i) => point with { HeapAfterGcBytes = i is < 100 or > 200 ? (20 + (i / 50)) << 20 : null, OutsideHeapBytes = 8 << 20 }).ToList();
+        var page = Write(Sample.Leak() with { Memory = points });
+
+        Assert.Equal(2, Regex.Match(page, "<path class=\"heap\" d=\"([^\"]*)\"").Groups[1].Value.Count(letter => letter == 'M'));
+        Assert.Equal(2, Regex.Match(page, "<path class=\"outside\" d=\"([^\"]*)\"").Groups[1].Value.Count(letter => letter is 'M' or 'L'));
+        Assert.Contains("heap after each GC", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("<path class=\"heap\"", Write(Sample.Leak()), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -179,7 +228,7 @@ public sealed class ReportPageTests
     [Fact]
     public void Without_samples_there_is_no_chart_and_the_page_says_so()
     {
-        var page = Write(Sample.Leak() with { Memory = [] });
+        var page = Write(Sample.Leak() with { Memory = [], Graphs = [] });
 
         Assert.Contains("No memory samples were kept", page, StringComparison.Ordinal);
         Assert.DoesNotContain("<svg", page, StringComparison.Ordinal);
@@ -224,7 +273,7 @@ public sealed class ReportPageTests
         Assert.Contains(series.Points, point => point.WorkingSetBytes == 200 << 20);
         Assert.Equal((200L << 20, points[0].At, points[^1].At), (series.PeakBytes, series.First, series.Last));
         Assert.Equal(series.Points.OrderBy(point => point.At), series.Points);
-        Assert.InRange(Write(Sample.Leak() with { Memory = points }).Length, 1, 120_000);
+        Assert.InRange(Write(Sample.Leak() with { Memory = points, Graphs = [] }).Length, 1, 120_000);
         Assert.InRange(clock.Elapsed.TotalSeconds, 0, 20);
     }
 

@@ -1,5 +1,7 @@
+using System.Text.Json;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
+using Premortem.Profiles.Graphs;
 using Premortem.Profiles.Pprof;
 using Premortem.Profiles.Report;
 using Premortem.Testing;
@@ -24,6 +26,12 @@ internal static class Sample
             ReportFlame.Of("heap.pb.gz: inuse_space", Profile("heap.pb.gz"))!,
             ReportFlame.Of("heap.pb.gz: alloc_space", Profile("heap.pb.gz"), new TopOptions { SampleIndex = "alloc_space" })!,
             ReportFlame.Of("cpu.pb.gz: cpu", Profile("cpu.pb.gz"))!,
+        ],
+        Process = Process(),
+        Graphs =
+        [
+            ("heap.pb.gz: inuse_space", CallGraph.Of(Profile("heap.pb.gz"), new TopOptions { NodeCount = 40 })),
+            ("cpu.pb.gz: cpu", CallGraph.Of(Profile("cpu.pb.gz"), new TopOptions { NodeCount = 40 })),
         ],
     };
 
@@ -80,6 +88,20 @@ internal static class Sample
 
     internal static PprofProfile Profile(string name) =>
         PprofProfile.ReadFile(Repository.Path("tests", "Profiles.Tests", "testdata", name));
+
+    private static JsonElement Process()
+    {
+        using var document = JsonDocument.Parse("""
+            {
+              "schema": "premortem.dev/process/v1", "pid": 4711, "startedAt": "2026-03-04T11:58:02Z", "executable": "/app/checkout", "workingDirectory": "/app",
+              "commandLine": ["/app/checkout", "--token", "***", "--listen", ":8080"], "environment": {"GOMEMLIMIT": "200MiB", "DB_PASSWORD": "***"},
+              "status": {"vmRSSBytes": 231735296, "vmHWMBytes": 241172480, "rssAnonBytes": 225443840, "vmSwapBytes": 0, "threads": 9},
+              "limits": {"maxOpenFiles": {"soft": "1024", "hard": "524288", "unit": "files"}, "maxStackSize": {"soft": "8388608", "hard": "unlimited", "unit": "bytes"}},
+              "oomScore": 1291, "oomScoreAdj": 968, "fileDescriptors": {"total": 14, "socket": 9, "pipe": 0, "file": 5}, "denied": ["smaps_rollup"]
+            }
+            """);
+        return document.RootElement.Clone();
+    }
 
     private static Artifact File(string type, string key, long bytes, double from, double to) => new()
     {
