@@ -4,6 +4,7 @@ using Premortem.Cli.Captures;
 using Premortem.Cli.Fetching;
 using Premortem.Cli.GcTraces;
 using Premortem.Cli.Pods;
+using Premortem.Cli.Replays;
 using Premortem.Cli.Reports;
 
 namespace Premortem.Cli;
@@ -46,6 +47,7 @@ internal static class CommandTree
           premortem convert cpu.nettrace -o cpu.pb.gz           .NET's CPU samples for go tool pprof; also .speedscope.json, .folded
           premortem convert heap.nettrace.gz -o heap.gcdump     a .NET heap for PerfView and Visual Studio
           premortem gctrace pod/checkout-7d9f                   each collection of a Go program with GODEBUG=gctrace=1
+          premortem replay my-capture/ --policy policy.yaml     what a policy would have done, and when
           curl -s localhost:6060/debug/pprof/heap | premortem top -
 
         Exit codes: 0 done, 1 could not be done, 2 not understood.
@@ -79,6 +81,7 @@ internal static class CommandTree
         root.Add(ReportCommand.Create(world));
         root.Add(ConvertCommand.Create(world));
         root.Add(GcTraceCommand.Create(world));
+        root.Add(ReplayCommand.Create(world));
         root.Add(CompletionCommand.Create(world));
         root.Add(HelpCommand(root));
         var builtIn = root.Options.OfType<HelpOption>().Single();

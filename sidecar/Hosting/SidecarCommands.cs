@@ -4,6 +4,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Premortem.Contracts;
 using Premortem.Sidecar.Captures;
+using Premortem.Sidecar.Replays;
 using Premortem.Sidecar.Targets;
 using Serilog.Events;
 

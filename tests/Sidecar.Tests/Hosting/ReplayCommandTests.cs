@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Premortem.Sidecar.Hosting;
+using Premortem.Sidecar.Replays;
 using Premortem.Testing;
 using Xunit;
 

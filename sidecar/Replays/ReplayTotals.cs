@@ -2,7 +2,7 @@ using Premortem.Contracts.Policies;
 using Premortem.Sidecar.Memory;
 using Premortem.Sidecar.Triggers;
 
-namespace Premortem.Sidecar.Hosting;
+namespace Premortem.Sidecar.Replays;
 
 /// <summary>The sums of a replay.</summary>
 internal sealed class ReplayTotals(IReadOnlyList<Trigger> triggers)

@@ -1,7 +1,7 @@
 using Premortem.Sidecar.Memory;
 using Premortem.Sidecar.Triggers;
 
-namespace Premortem.Sidecar.Hosting;
+namespace Premortem.Sidecar.Replays;
 
 /// <summary>What a replay finds, said as it is found, so that its length does not matter. Closed when disposed.</summary>
 internal interface IReplayReport : IDisposable

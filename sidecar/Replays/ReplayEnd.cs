@@ -1,4 +1,4 @@
-namespace Premortem.Sidecar.Hosting;
+namespace Premortem.Sidecar.Replays;
 
 /// <summary>The end of one life of the program.</summary>
 /// <param name="IsKill">By the OOM killer.</param>

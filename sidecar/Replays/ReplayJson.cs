@@ -5,7 +5,7 @@ using Premortem.Contracts.Policies;
 using Premortem.Sidecar.Memory;
 using Premortem.Sidecar.Triggers;
 
-namespace Premortem.Sidecar.Hosting;
+namespace Premortem.Sidecar.Replays;
 
 /// <summary>A replay for programs: one JSON document, described in docs/reference/replay.md.</summary>
 internal sealed class ReplayJson : IReplayReport

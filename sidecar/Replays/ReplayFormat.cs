@@ -1,4 +1,4 @@
-namespace Premortem.Sidecar.Hosting;
+namespace Premortem.Sidecar.Replays;
 
 /// <summary>How <c>replay</c> says what it found.</summary>
 internal enum ReplayFormat

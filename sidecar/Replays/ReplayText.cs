@@ -4,7 +4,7 @@ using Premortem.Contracts;
 using Premortem.Sidecar.Memory;
 using Premortem.Sidecar.Triggers;
 
-namespace Premortem.Sidecar.Hosting;
+namespace Premortem.Sidecar.Replays;
 
 /// <summary>A replay for people: a line for all that happened, and the sums.</summary>
 internal sealed class ReplayText(Stream output) : IReplayReport
