@@ -59,7 +59,7 @@ fuzz: ## throw made-up and damaged profiles at readers and reports, beside go to
 demo: ## Go and .NET services leak and die; their profiles are there (S3=1: in a real bucket; PLAY="go dotnet native")
 	@eng/demo $(if $(S3),--s3) $(PLAY)
 
-bench: build targets ## print the figures of docs/benchmarks.md (BENCH="idle capture dotnet-trace footprint upload replay heap survival operator pods top")
+bench: build targets ## print the figures of docs/benchmarks.md (BENCH="idle capture dotnet-trace footprint upload replay heap survival operator pods top report")
 	@eng/deps bench
 	@tests/Benchmarks/run $(BENCH)
 

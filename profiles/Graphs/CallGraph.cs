@@ -32,6 +32,13 @@ public sealed class CallGraph
         return new TopBuilder(options.Apply(profile), options).BuildGraph();
     }
 
+    /// <summary>The top table of a profile, and the call graph of its first rows.</summary>
+    public static (TopTable Table, CallGraph Graph) WithTable(PprofProfile profile, int nodes)
+    {
+        ArgumentNullException.ThrowIfNull(profile);
+        return new TopBuilder(profile, new TopOptions()).BuildWithGraph(nodes);
+    }
+
     /// <summary>
     /// Leaves those bridges out whose caller reaches the callee by other arrows as well: they hide more than they tell. One that is heavier than a
     /// direct call of the same function stays.

@@ -248,12 +248,19 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     {
         var bounds = readBounds();
         var profile = ReadProfile(artifact, bounds);
-        var table = TopTable.Of(profile);
         AddHeap(profile, artifact);
         if (profile.Data.Length > bounds.FlameBytes)
-            _flamesLeftOut = $"{artifact.Key} is too large for its stacks to be drawn in the pod; 'premortem report' makes a page with one of the capture's folder.";
-        else
-            AddPictures(profile, table, artifact.Key, bounds);
+        {
+            _flamesLeftOut = $"{artifact.Key} is too large for its stacks to be drawn in the pod; 'premortem report' makes a page with them of the capture's folder.";
+            return new ReportTable(type.ToString(), TopTable.Of(profile)) { File = artifact.Key };
+        }
+        // On a machine with room, both walk the samples at the same time.
+        var whole = bounds.IsWhole ? Task.Run(() => Flames(profile, artifact.Key, isWhole: true, only: null)) : null;
+        var (table, graph) = CallGraph.WithTable(profile, NodesOfGraph);
+        if (graph.Edges.Count > 0)
+            _graphs.Add(($"{artifact.Key}: {table.SampleType.Type}", graph));
+        // What a function's table leaves out has no box that could be seen: stacks end there, and little is held at a time.
+        _flames.AddRange(whole?.GetAwaiter().GetResult() ?? Flames(profile, artifact.Key, isWhole: false, table.Rows.Select(row => row.Name).ToHashSet(StringComparer.Ordinal)));
         return new ReportTable(type.ToString(), table) { File = artifact.Key };
     });
 
@@ -266,18 +273,16 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
         return ProfileContent.Read(file) is ProfileContent.Functions { Profile: var profile } ? profile : throw new IOException("it has no stacks");
     }
 
-    private void AddPictures(PprofProfile profile, TopTable table, string file, ReportBounds bounds)
+    /// <summary>Of the default sample type first; of the others where they are worth the time.</summary>
+    private static List<ReportFlame> Flames(PprofProfile profile, string file, bool isWhole, HashSet<string>? only)
     {
-        var graph = CallGraph.Of(profile, new TopOptions { NodeCount = NodesOfGraph });
-        if (graph.Edges.Count > 0)
-            _graphs.Add(($"{file}: {table.SampleType.Type}", graph));
-        // What a function's table leaves out has no box that could be seen: stacks end there, and little is held at a time.
-        var only = bounds.IsWhole ? null : table.Rows.Select(row => row.Name).ToHashSet(StringComparer.Ordinal);
-        var names = bounds.IsWhole && profile.Data.Length <= MostBytesOfEveryType ? profile.SampleTypes.Select(type => type.Type).Where(IsWorthDrawing).Distinct().ToList() : [];
-        names.Remove(table.SampleType.Type);
-        foreach (var name in names.Prepend(table.SampleType.Type))
+        var first = profile.SampleTypes[profile.SampleIndex(null)].Type;
+        var others = isWhole && profile.Data.Length <= MostBytesOfEveryType ? profile.SampleTypes.Select(type => type.Type).Where(IsWorthDrawing).Distinct().Where(type => type != first) : [];
+        var flames = new List<ReportFlame>();
+        foreach (var name in others.Prepend(first))
             if (ReportFlame.Of($"{file}: {name}", profile, new TopOptions { SampleIndex = name }, only) is { } flame)
-                _flames.Add(flame);
+                flames.Add(flame);
+        return flames;
 
         static bool IsWorthDrawing(string type) => type is "inuse_space" or "alloc_space" or "cpu";
     }

@@ -190,6 +190,20 @@ public sealed class PageInBrowserTests : IAsyncLifetime
         Assert.Equal("rgb(255, 255, 255)", await page.EvaluateAsync<string>("getComputedStyle(document.body).backgroundColor"));
     }
 
+    /// <summary>For tests/Benchmarks/report: when the page of <c>PREMORTEM_PAGE</c> was first painted, in milliseconds, is added to <c>PREMORTEM_PAINT</c>.</summary>
+    [Fact(Explicit = true)]
+    public async Task FirstPaint()
+    {
+        var file = Environment.GetEnvironmentVariable("PREMORTEM_PAGE") ?? throw new InvalidOperationException("PREMORTEM_PAGE has to name the page");
+        var page = await (await _browser!.NewContextAsync()).NewPageAsync();
+        await page.GotoAsync(new Uri(file).AbsoluteUri);
+        var paint = await page.EvaluateAsync<double>(
+            "() => new Promise(done => new PerformanceObserver(list => done(list.getEntries()[0].startTime)).observe({ type: 'paint', buffered: true }))");
+        Assert.InRange(paint, 0.001, 60_000);
+        if (Environment.GetEnvironmentVariable("PREMORTEM_PAINT") is { } into)
+            await File.AppendAllTextAsync(into, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{paint:0}\n"));
+    }
+
     private async Task<IPage> OpenAsync(ReportData data, BrowserNewContextOptions? options = null)
     {
         await using (var file = File.Create(_file))

@@ -49,6 +49,23 @@ public sealed class CallGraphTests
         Assert.Equal(ofTree.Order(), graph.Edges.Select(edge => (graph.Nodes[edge.Caller].Name, graph.Nodes[edge.Callee].Name, edge.Weight)).Order());
     }
 
+    [Theory]
+    [InlineData("heap.pb.gz", 5)]
+    [InlineData("cpu.pb.gz", 12)]
+    [InlineData("cpu.pb.gz", 1000)]
+    public void The_graph_beside_a_table_is_the_one_of_so_many_nodes(string file, int nodes)
+    {
+        var profile = PprofProfile.ReadFile(Repository.Path("tests", "Profiles.Tests", "testdata", file));
+
+        var (table, graph) = CallGraph.WithTable(profile, nodes);
+
+        Assert.Equal(TopTable.Of(profile).Rows, table.Rows);
+        var alone = CallGraph.Of(profile, new TopOptions { NodeCount = nodes });
+        Assert.Equal(alone.Nodes.Select(node => (node.Name, node.Flat, node.Cum)), graph.Nodes.Select(node => (node.Name, node.Flat, node.Cum)));
+        Assert.NotEmpty(graph.Edges);
+        Assert.Equal(alone.Edges, graph.Edges);
+    }
+
     [Fact]
     public void Its_picture_has_each_node_and_each_arrow_and_names_stay_names()
     {
