@@ -190,13 +190,13 @@ internal sealed class CaptureSession(
     /// <summary>Copies the baselines into the capture: the flight recorder goes on, and its own do not stay.</summary>
     private async Task AddBaselinesAsync(SpooledCapture capture)
     {
-        var number = 1;
+        var (number, ofGoroutines) = (1, 1);
         foreach (var baseline in await baselines)
         {
             var artifact = new Artifact
             {
                 Type = ArtifactKeys.Baseline,
-                Key = ArtifactKeys.OfBaseline(baseline.Key, number),
+                Key = ArtifactKeys.OfBaseline(baseline.Key, baseline.IsGoroutines ? ofGoroutines++ : number),
                 StartedAt = around.Time.GetUtcNow(),
                 TakenAt = baseline.TakenAt,
                 Heap = baseline.Heap,
@@ -223,7 +223,7 @@ internal sealed class CaptureSession(
             if (artifact.Sha256 is { } sha256 && sha256 != baseline.Sha256)
                 artifact = artifact with { Reason = Reasons.Interrupted, Error = "the baseline is not what was written: the disk or the machine failed in between" };
             capture.Add(artifact with { CompletedAt = around.Time.GetUtcNow() });
-            if (number++ == 1)
+            if (!baseline.IsGoroutines && number++ == 1)
                 Log.BaselineAdded(around.Log, life.Identity.Container, Math.Round(baseline.AgeAt(trigger.At).TotalSeconds, 1), artifact.Bytes);
             around.Uploader.Wake();
         }

@@ -22,6 +22,9 @@ internal static class BaselineStep
     private const long LeastGoCostBytes = 4 * CaptureEstimates.Mib;
     private const int GoCostFactor = 12;
 
+    /// <summary>Where the goroutines of a Go program stand, and how many there are.</summary>
+    internal static readonly PlannedCapture Goroutines = new(CaptureType.Goroutine, PlanDecisions.Chosen, null);
+
     private static readonly TimeSpan AllocationWindow = TimeSpan.FromSeconds(3);
 
     /// <summary>

@@ -53,7 +53,9 @@ internal sealed class FlightRecorder(BaselineShelf shelf, ProcFs proc, TimeProvi
         if (recording is null)
         {
             recording = new Recording(NameOf(watch, life), watch.Container, options, new RecorderPace(options.Every, now, random)) { CpuMark = CpuOf(life), MarkedAt = time.GetTimestamp() };
-            recording.LastBytes = shelf.Of(recording.Name) is [var newest, ..] ? newest.Bytes : 0;
+            var kept = shelf.Of(recording.Name);
+            recording.LastBytes = kept is [var newest, ..] ? newest.Bytes : 0;
+            recording.GoroutinesAreDue = !kept.Any(baseline => baseline.IsGoroutines);
             // The lives of this target before it are of no use to anybody.
             shelf.DropUnclaimed(TargetOf(watch));
             _recordings.Add(life, recording);
@@ -71,7 +73,8 @@ internal sealed class FlightRecorder(BaselineShelf shelf, ProcFs proc, TimeProvi
             || (sample.CeilingBytes - sample.Reading.UnreclaimableBytes) / 2 < step.CostBytes)
             return null;
         recording.LastWorkingSet = workingSet;
-        return recording.Begin(ct => TakeAsync(recording, life, source, step, now, ct), stopping);
+        var withGoroutines = recording.GoroutinesAreDue && life.Identity.Runtime?.Kind == RuntimeKind.Go && watch.Spec.Captures.Any(capture => capture.Type == CaptureType.Goroutine);
+        return recording.Begin(ct => TakeAsync(recording, life, source, step, withGoroutines, now, ct), stopping);
     }
 
     /// <summary>A capture of the life begins: nothing may compete with it. When the life is over, nothing does.</summary>
@@ -99,13 +102,31 @@ internal sealed class FlightRecorder(BaselineShelf shelf, ProcFs proc, TimeProvi
         };
     }
 
-    private async Task TakeAsync(Recording recording, TargetLife life, ICaptureSource source, PlannedCapture step, TimeSpan now, CancellationToken ct)
+    private async Task TakeAsync(Recording recording, TargetLife life, ICaptureSource source, PlannedCapture step, bool withGoroutines, TimeSpan now, CancellationToken ct)
     {
         var started = time.GetTimestamp();
         var (targetBefore, ownBefore) = (CpuOf(life), Environment.CpuUsage.TotalTime);
         var idle = time.GetElapsedTime(recording.MarkedAt, started);
         // What it spends anyway is no cost of ours.
         var usual = idle > TimeSpan.Zero ? (targetBefore - recording.CpuMark) / idle : 0;
+        var (taken, failure) = await TakeAsync(recording, life, source, step, recording.Options.Keep, ct);
+        if (withGoroutines && taken is not null && failure is null && !life.HasEnded)
+        {
+            // Once in a life and early, when there are as many as there ordinarily are: where they leak, a profile of them takes memory of the target.
+            recording.GoroutinesAreDue = false;
+            (_, failure) = await TakeAsync(recording, life, source, BaselineStep.Goroutines, keep: 1, ct);
+        }
+        var took = time.GetElapsedTime(started);
+        var targetAfter = CpuOf(life);
+        var cost = new BaselineCost(AtLeastZero(targetAfter - targetBefore - (took * usual)), Environment.CpuUsage.TotalTime - ownBefore);
+        recording.Took(now + took, cost);
+        (recording.CpuMark, recording.MarkedAt) = (targetAfter, time.GetTimestamp());
+        Tell(recording, taken, failure, took, cost);
+    }
+
+    private async Task<(Baseline? Taken, (string Reason, string Detail)? Failure)> TakeAsync(
+        Recording recording, TargetLife life, ICaptureSource source, PlannedCapture step, int keep, CancellationToken ct)
+    {
         Baseline? taken = null;
         (string Reason, string Detail)? failure = null;
         try
@@ -119,9 +140,9 @@ internal sealed class FlightRecorder(BaselineShelf shelf, ProcFs proc, TimeProvi
                 CaptureResult.Partial partial when !life.HasEnded => (partial.Reason, partial.Detail),
                 _ => null,
             };
-            // A part of it tells something, too.
-            if (result is not CaptureResult.Failed && file.Length > 0)
-                taken = shelf.Complete(recording.Name, file, time.GetUtcNow(), ArtifactKeys.Of(step, life.Identity.Runtime?.Kind), Figures(life.Heap), recording.Options.Keep);
+            // A part of it tells something, too; but a part of the goroutines would be compared with all of them.
+            if (result is not CaptureResult.Failed && file.Length > 0 && (step.Type != CaptureType.Goroutine || result is CaptureResult.Captured))
+                taken = shelf.Complete(recording.Name, file, time.GetUtcNow(), ArtifactKeys.Of(step, life.Identity.Runtime?.Kind), Figures(life.Heap), keep);
             if (step.Variant == CaptureVariant.Snapshot)
                 recording.Learn(result);
         }
@@ -133,12 +154,7 @@ internal sealed class FlightRecorder(BaselineShelf shelf, ProcFs proc, TimeProvi
         {
             // A capture wanted its place, or the target is gone.
         }
-        var took = time.GetElapsedTime(started);
-        var targetAfter = CpuOf(life);
-        var cost = new BaselineCost(AtLeastZero(targetAfter - targetBefore - (took * usual)), Environment.CpuUsage.TotalTime - ownBefore);
-        recording.Took(now + took, cost);
-        (recording.CpuMark, recording.MarkedAt) = (targetAfter, time.GetTimestamp());
-        Tell(recording, taken, failure, took, cost);
+        return (taken, failure);
     }
 
     private void Tell(Recording recording, Baseline? taken, (string Reason, string Detail)? failure, TimeSpan took, in BaselineCost cost)
@@ -215,6 +231,9 @@ internal sealed class FlightRecorder(BaselineShelf shelf, ProcFs proc, TimeProvi
         public long LastBytes { get; set; }
 
         public long? LastWorkingSet { get; set; }
+
+        /// <summary>Whether the life has no baseline of its goroutines, and none was tried.</summary>
+        public bool GoroutinesAreDue { get; set; }
 
         public HashSet<string> Told { get; } = [];
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Premortem.Contracts;
+using Premortem.Contracts.Policies;
 
 namespace Premortem.Sidecar.Uploads;
 
@@ -12,7 +13,10 @@ namespace Premortem.Sidecar.Uploads;
 internal sealed record Baseline(DateTimeOffset TakenAt, string Key, string Sha256, long Bytes, string Path, HeapFigures? Heap = null)
 {
     /// <summary>Whether it holds what was alive, and not what was allocated.</summary>
-    public bool IsHeap => !Key.StartsWith("allocations", StringComparison.Ordinal);
+    public bool IsHeap => !IsGoroutines && !Key.StartsWith("allocations", StringComparison.Ordinal);
+
+    /// <summary>Whether it holds where goroutines stood: the one that stands beside those of memory.</summary>
+    public bool IsGoroutines => Key.StartsWith("goroutine", StringComparison.Ordinal);
 
     /// <summary>How long before a moment it was taken. The wall clock may have been set back in between.</summary>
     public TimeSpan AgeAt(DateTimeOffset moment) => moment > TakenAt ? moment - TakenAt : TimeSpan.Zero;
@@ -28,7 +32,7 @@ internal sealed record Baseline(DateTimeOffset TakenAt, string Key, string Sha25
         if (System.IO.Path.GetFileName(path).Split('.', 4) is not [var time, var heap, { Length: hashLength } hash, var key]
             || Number(time) is not { } milliseconds
             || milliseconds > DateTimeOffset.MaxValue.ToUnixTimeMilliseconds()
-            || ArtifactKeys.TypeOf(key) != nameof(Contracts.Policies.CaptureType.Heap))
+            || ArtifactKeys.TypeOf(key) is not (nameof(CaptureType.Heap) or nameof(CaptureType.Goroutine)))
             return null;
         return new Baseline(DateTimeOffset.FromUnixTimeMilliseconds(milliseconds), key, hash, new FileInfo(path).Length, path, Figures(heap));
     }

@@ -23,19 +23,19 @@ internal sealed class BaselineShelf(string directory, Spool spool) : ISpoolRoom
     /// <summary>What they take now, that which is being written included.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
-    /// <summary>What one of them may take at most, so that as many as are kept have room, and the next before the oldest goes.</summary>
+    /// <summary>What one of them may take at most, so that as many as are kept have room, the one of goroutines, and the next before the oldest goes.</summary>
     /// <param name="keep">How many are kept of a target.</param>
-    public long MostBytes(int keep) => ShareBytes / (keep + 1);
+    public long MostBytes(int keep) => ShareBytes / (keep + 2);
 
     private long ShareBytes => spool.CapacityBytes / ShareOfSpool;
 
-    /// <summary>The baselines of one life, newest first.</summary>
+    /// <summary>The baselines of one life: those of memory, newest first, and then the one of goroutines.</summary>
     public IReadOnlyList<Baseline> Of(string life)
     {
         lock (_lock)
         {
             _unclaimed.Remove(life);
-            return _lives.TryGetValue(life, out var baselines) ? [.. baselines] : [];
+            return _lives.TryGetValue(life, out var baselines) ? [.. baselines.OrderBy(baseline => baseline.IsGoroutines)] : [];
         }
     }
 
@@ -63,7 +63,7 @@ internal sealed class BaselineShelf(string directory, Spool spool) : ISpoolRoom
     }
 
     /// <summary>
-    /// Keeps what was begun, and lets the oldest go where there are more than <paramref name="keep"/>. The last one of a heap stays beside newer
+    /// Keeps what was begun, and lets the oldest of its kind go where there are more than <paramref name="keep"/>. The last one of a heap stays beside newer
     /// ones of allocations: with nothing else can a heap be compared.
     /// </summary>
     /// <exception cref="SpoolException">The disk refused.</exception>
@@ -87,8 +87,9 @@ internal sealed class BaselineShelf(string directory, Spool spool) : ISpoolRoom
             if (!_lives.TryGetValue(life, out var baselines))
                 _lives.Add(life, baselines = []);
             baselines.Insert(0, baseline);
-            while (baselines.Count > keep)
-                Delete(baselines, keep > 1 && baselines.FindAll(each => each.IsHeap) is [var onlyHeap] && onlyHeap == baselines[^1] ? baselines[^2] : baselines[^1]);
+            var ofKind = baselines.FindAll(each => each.IsGoroutines == baseline.IsGoroutines);
+            for (; ofKind.Count > keep; ofKind.RemoveAll(each => !baselines.Contains(each)))
+                Delete(baselines, keep > 1 && ofKind.FindAll(each => each.IsHeap) is [var onlyHeap] && onlyHeap == ofKind[^1] ? ofKind[^2] : ofKind[^1]);
         }
         return baseline;
     }

@@ -41,7 +41,12 @@ public sealed class SidecarGround : IDisposable
     public int Waiting => Directory.Exists(Path.Combine(Spool, "captures")) ? Directory.GetDirectories(Path.Combine(Spool, "captures")).Length : 0;
 
     /// <summary>The flight recorder's files, oldest first.</summary>
-    public IReadOnlyList<string> Baselines => Directory.Exists(Path.Combine(Spool, "baselines"))
+    public IReadOnlyList<string> Baselines => [.. AllBaselines.Where(file => !file.EndsWith("goroutine.pb.gz", StringComparison.Ordinal))];
+
+    /// <summary>The baseline of goroutines, where there is one.</summary>
+    public IReadOnlyList<string> GoroutineBaselines => [.. AllBaselines.Except(Baselines)];
+
+    private IEnumerable<string> AllBaselines => Directory.Exists(Path.Combine(Spool, "baselines"))
         ? [.. Directory.GetFiles(Path.Combine(Spool, "baselines"), "*.*", SearchOption.AllDirectories).Where(path => char.IsAsciiDigit(Path.GetFileName(path)[0])).OrderBy(Path.GetFileName, StringComparer.Ordinal)]
         : [];
 

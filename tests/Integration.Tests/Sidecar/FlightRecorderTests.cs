@@ -33,7 +33,7 @@ public sealed class FlightRecorderTests
         var full = sidecar.Log.Last(line => line.EventId == 300).At;
         Assert.InRange(newest.TakenAt!.Value, full.AddSeconds(-20), record.DiedAt!.Value);
         Assert.Contains($"there is a baseline of ", Assert.Single(record.Plan, step => step.Type == Contracts.Policies.CaptureType.Heap).Detail);
-        Assert.InRange(record.Artifacts.Count(artifact => artifact.Type == ArtifactKeys.Baseline), 1, 2);
+        Assert.InRange(record.Artifacts.Count(artifact => artifact.Type == ArtifactKeys.Baseline), 1, 3);
         Assert.Contains("main.MemoryIntensiveFunc", await Pprof.TopAsync(capture.PathOf(newest.Key)));
         Assert.Contains("a baseline that the flight recorder took", await File.ReadAllTextAsync(capture.PathOf(Names.Report)));
 
@@ -50,6 +50,7 @@ public sealed class FlightRecorderTests
         await using var sidecar = SidecarProcess.OnProcess(ground, target.Process.Id);
         var first = (await Eventually.Holds(() => ground.Baselines, files => files.Count > 0, "a baseline", s_patience))[0];
         await Eventually.Holds(() => ground.Baselines, files => files.Count == 2 && !files.Contains(first), "two baselines, the first one gone", s_patience);
+        var goroutines = Assert.Single(ground.GoroutineBaselines);
         sidecar.Signal(SidecarProcess.SigUsr1);
         await sidecar.WaitForAsync(524);
         Assert.Equal(0, await sidecar.StopAsync());
@@ -57,7 +58,11 @@ public sealed class FlightRecorderTests
         var capture = await ground.StoredAsync();
         Assert.Equal((CapturePhase.Completed, null), (capture.Record.Phase, capture.Record.TopFrom));
         var baselines = capture.Record.Artifacts.Where(artifact => artifact.Type == ArtifactKeys.Baseline).ToList();
-        Assert.Equal(["baseline-heap.pb.gz", "baseline-2-heap.pb.gz"], baselines.Select(artifact => artifact.Key));
+        Assert.Equal(["baseline-heap.pb.gz", "baseline-2-heap.pb.gz", "baseline-goroutine.pb.gz"], baselines.Select(artifact => artifact.Key));
+        // It is the one of the beginning still.
+        Assert.Contains(baselines[2].Sha256!, goroutines, StringComparison.Ordinal);
+        Assert.True(baselines[2].TakenAt < baselines[1].TakenAt);
+        Assert.Contains("main.main", await Pprof.TopAsync(capture.PathOf(baselines[2].Key)));
         Assert.True(baselines[0].TakenAt > baselines[1].TakenAt);
         Assert.True(baselines[0].TakenAt < capture.Record.Trigger.At);
         var report = await File.ReadAllTextAsync(capture.PathOf(Names.Report));
@@ -87,7 +92,7 @@ public sealed class FlightRecorderTests
         await sidecar.WaitForAsync(524);
         Assert.Equal(0, await sidecar.StopAsync());
         var capture = await ground.StoredAsync();
-        Assert.Equal(hash, capture.Artifact(ArtifactKeys.Baseline).Sha256);
+        Assert.Equal(hash, Assert.Single(capture.Record.Artifacts, artifact => artifact.Key == "baseline-heap.pb.gz").Sha256);
         Assert.Equal([kept], ground.Baselines);
     }
 
@@ -105,6 +110,7 @@ public sealed class FlightRecorderTests
         await using var sidecar = SidecarProcess.OnProcess(ground, target.Process.Id);
         await sidecar.ReadyAsync();
         Assert.Empty(ground.Baselines);
+        Assert.Empty(ground.GoroutineBaselines);
         sidecar.Signal(SidecarProcess.SigUsr1);
         await sidecar.WaitForAsync(500, line => line["Type"] == "Heap");
         Assert.Equal(0, await sidecar.StopAsync());

@@ -40,6 +40,20 @@ public sealed class BaselineShelfTests : IDisposable
     }
 
     [Fact]
+    public void The_one_of_goroutines_stands_behind_those_of_memory_and_takes_no_place_of_theirs()
+    {
+        var shelf = _fixture.Open().Baselines;
+        Take(shelf, Life, 0, "0");
+        Take(shelf, Life, 1, "goroutines", keep: 1, key: "goroutine.pb.gz");
+        for (var i = 2; i < 6; i++)
+            Take(shelf, Life, i, $"{i}", keep: 2);
+        Assert.Equal([5, 4, 1], shelf.Of(Life).Select(Minute));
+        Take(shelf, Life, 6, "more", keep: 1, key: "goroutine.pb.gz");
+        Assert.Equal([5, 4, 6], shelf.Of(Life).Select(Minute));
+        Assert.Equal([5, 4, 6], _fixture.Open().Baselines.Of(Life).Select(Minute));
+    }
+
+    [Fact]
     public void What_the_runtime_said_of_its_heap_is_kept_with_it()
     {
         HeapFigures?[] all = [new HeapFigures(30_000_000, 20_000_000, 7), new HeapFigures(null, null, 0), new HeapFigures(5, null, 1), null];
