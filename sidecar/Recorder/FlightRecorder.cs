@@ -113,8 +113,9 @@ internal sealed class FlightRecorder(BaselineShelf shelf, ProcFs proc, TimeProvi
         if (withGoroutines && taken is not null && failure is null && !life.HasEnded)
         {
             // Once in a life and early, when there are as many as there ordinarily are: where they leak, a profile of them takes memory of the target.
-            recording.GoroutinesAreDue = false;
-            (_, failure) = await TakeAsync(recording, life, source, BaselineStep.Goroutines, keep: 1, ct);
+            (var goroutines, failure) = await TakeAsync(recording, life, source, BaselineStep.Goroutines, keep: 1, ct);
+            // Where a capture wanted its place, it is tried again.
+            recording.GoroutinesAreDue = goroutines is null && ct.IsCancellationRequested;
         }
         var took = time.GetElapsedTime(started);
         var targetAfter = CpuOf(life);
@@ -232,7 +233,7 @@ internal sealed class FlightRecorder(BaselineShelf shelf, ProcFs proc, TimeProvi
 
         public long? LastWorkingSet { get; set; }
 
-        /// <summary>Whether the life has no baseline of its goroutines, and none was tried.</summary>
+        /// <summary>Whether the life has no baseline of its goroutines, and none has failed.</summary>
         public bool GoroutinesAreDue { get; set; }
 
         public HashSet<string> Told { get; } = [];
