@@ -7,6 +7,11 @@
     element.append(...children);
     return element;
   };
+  const button = (text, label, action) => {
+    const made = make("button", { type: "button", "aria-label": label }, text);
+    made.addEventListener("click", action);
+    return made;
+  };
   const draw = (tag, attributes) => {
     const element = document.createElementNS(document.querySelector("svg").namespaceURI, tag);
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -149,11 +154,6 @@
       zoom(middle - half, middle + half);
       if (kept !== null) show(kept);
     };
-    const button = (text, label, action) => {
-      const made = make("button", { type: "button", "aria-label": label }, text);
-      made.addEventListener("click", action);
-      return made;
-    };
     const back = button("Whole", "Show the whole time", () => zoom(from, to));
     holder.before(make("div", { class: "tools" }, button("+", "Zoom in", () => by(0.5)), button("−", "Zoom out", () => by(2)), back));
     holder.after(say);
@@ -210,11 +210,6 @@
         holder.scrollLeft = middle * scale - holder.clientWidth / 2;
       };
       const fit = () => size(Math.min(1, holder.clientWidth / width));
-      const button = (text, label, action) => {
-        const made = make("button", { type: "button", "aria-label": label }, text);
-        made.addEventListener("click", action);
-        return made;
-      };
       holder.before(make("div", { class: "tools" }, button("+", "Enlarge the call graph", () => size(scale * 1.25)), button("−", "Make the call graph smaller", () => size(scale / 1.25)), button("Fit", "Fit the call graph into the page", fit)));
       const details = holder.closest("details");
       details.addEventListener("toggle", fit, { once: true });

@@ -190,13 +190,13 @@ internal sealed class CaptureSession(
     /// <summary>Copies the baselines into the capture: the flight recorder goes on, and its own do not stay.</summary>
     private async Task AddBaselinesAsync(SpooledCapture capture)
     {
-        var (number, ofGoroutines) = (1, 1);
+        var number = 1;
         foreach (var baseline in await baselines)
         {
             var artifact = new Artifact
             {
                 Type = ArtifactKeys.Baseline,
-                Key = ArtifactKeys.OfBaseline(baseline.Key, baseline.IsGoroutines ? ofGoroutines++ : number),
+                Key = ArtifactKeys.OfBaseline(baseline.Key, baseline.IsGoroutines ? 1 : number),
                 StartedAt = around.Time.GetUtcNow(),
                 TakenAt = baseline.TakenAt,
                 Heap = baseline.Heap,

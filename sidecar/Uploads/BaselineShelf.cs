@@ -88,8 +88,12 @@ internal sealed class BaselineShelf(string directory, Spool spool) : ISpoolRoom
                 _lives.Add(life, baselines = []);
             baselines.Insert(0, baseline);
             var ofKind = baselines.FindAll(each => each.IsGoroutines == baseline.IsGoroutines);
-            for (; ofKind.Count > keep; ofKind.RemoveAll(each => !baselines.Contains(each)))
-                Delete(baselines, keep > 1 && ofKind.FindAll(each => each.IsHeap) is [var onlyHeap] && onlyHeap == ofKind[^1] ? ofKind[^2] : ofKind[^1]);
+            while (ofKind.Count > keep)
+            {
+                var oldest = keep > 1 && ofKind.FindAll(each => each.IsHeap) is [var onlyHeap] && onlyHeap == ofKind[^1] ? ofKind[^2] : ofKind[^1];
+                ofKind.Remove(oldest);
+                Delete(baselines, oldest);
+            }
         }
         return baseline;
     }
