@@ -33,7 +33,7 @@ internal static class GcTraceCommand
             var log = await ReadAsync(name);
             if (log.Cycles.Count == 0)
                 throw new VerbException(
-                    $"{(name == "-" ? "standard input" : Printable.Of(name))}: there is no line of a collection in it{(log.Damaged > 0 ? " that is whole" : "")}: the program has to run with GODEBUG=gctrace=1 in its environment, and prints them to its standard error");
+                    $"{LocalSource.NameOf(name)}: there is no line of a collection in it{(log.Damaged > 0 ? " that is whole" : "")}: the program has to run with GODEBUG=gctrace=1 in its environment, and prints them to its standard error");
             switch (parsed.GetValue(format))
             {
                 case "json":
@@ -49,11 +49,9 @@ internal static class GcTraceCommand
 
             async Task<GcTraceLog> ReadAsync(string from)
             {
-                if (from == "-")
-                    return GcTraceLog.Read(Console.OpenStandardInput());
-                if (File.Exists(from) || !from.Contains('/', StringComparison.Ordinal) || from[0] is '.' or '/')
+                if (from == "-" || File.Exists(from) || !from.Contains('/', StringComparison.Ordinal) || from[0] is '.' or '/')
                 {
-                    await using var file = new FileStream(from, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+                    await using var file = LocalSource.Open(from);
                     return GcTraceLog.Read(file);
                 }
                 var kubectl = cluster.Kubectl(parsed, world);

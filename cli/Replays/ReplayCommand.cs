@@ -43,7 +43,7 @@ internal static class ReplayCommand
             }
             catch (MemoryCsvException e)
             {
-                throw new VerbException($"{(name == "-" ? "standard input" : Printable.Of(name))}: {e.Message}", inner: e);
+                throw new VerbException($"{LocalSource.NameOf(name)}: {e.Message}", inner: e);
             }
         }));
         return command;
@@ -59,8 +59,6 @@ internal static class ReplayCommand
 
     private static async Task<Stream> OpenAsync(ParseResult parsed, string source, StoredProfiles stored, CancellationToken ct)
     {
-        if (source == "-")
-            return Console.OpenStandardInput();
         if (StoredProfiles.IsOne(source))
             return await stored.ReadAsync(
                 parsed,
@@ -69,10 +67,10 @@ internal static class ReplayCommand
                 ct);
         if (StoreAddress.IsFile(source) && StoreAddress.Parse(source) is DirectoryStorage local)
             source = local.Path;
-        var file = Directory.Exists(source) ? Path.Combine(source, Names.MemoryTimeline) : source;
+        var file = source != "-" && Directory.Exists(source) ? Path.Combine(source, Names.MemoryTimeline) : source;
         try
         {
-            return new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            return LocalSource.Open(file);
         }
         catch (FileNotFoundException e)
         {

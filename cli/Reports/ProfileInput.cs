@@ -72,10 +72,7 @@ internal sealed class ProfileInput(World world)
                 source = local.Path;
             if (source != "-" && Directory.Exists(source))
                 source = FileIn(source, type ?? parsed.GetValue(_type));
-            // No buffer of its own: the reads are large.
-            await using var input = source == "-"
-                ? Console.OpenStandardInput()
-                : new FileStream(source, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            await using var input = LocalSource.Open(source);
             return ProfileContent.Read(input, withGraph);
         }
         catch (FileNotFoundException e)
@@ -88,7 +85,7 @@ internal sealed class ProfileInput(World world)
         }
 
         VerbException Failed(string problem, Exception e) =>
-            new($"{(source == "-" ? "standard input" : Printable.Of(source))}: {problem}", ExitCodes.Failed, e);
+            new($"{LocalSource.NameOf(source)}: {problem}", ExitCodes.Failed, e);
     }
 
     /// <summary>The options with the profile that the flags want subtracted, where they do.</summary>

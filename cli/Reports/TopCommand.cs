@@ -75,7 +75,7 @@ internal static class TopCommand
         }
         catch (ArgumentException e)
         {
-            throw new VerbException($"{(source == "-" ? "standard input" : Printable.Of(source))}: {e.Message}", ExitCodes.Usage, e);
+            throw new VerbException($"{LocalSource.NameOf(source)}: {e.Message}", ExitCodes.Usage, e);
         }
     }
 }
