@@ -75,7 +75,6 @@ public sealed class FlightRecorderTests
     {
         using var ground = new SidecarGround(Never, flightRecorder: "{every: 1s, keep: 1}");
         await using var target = await GoLeak.StartAsync(flags: ["-mode", "hold", "-size", "50"]);
-        await target.Process.WaitForLineAsync("done growing");
         await using (var killed = SidecarProcess.OnProcess(ground, target.Process.Id))
         {
             await Eventually.Holds(() => ground.Baselines, files => files.Count > 0, "a baseline", s_patience);
