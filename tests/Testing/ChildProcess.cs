@@ -93,6 +93,9 @@ public sealed class ChildProcess : IAsyncDisposable
             throw new InvalidOperationException($"signal {signal} did not reach process {_process.Id}");
     }
 
+    /// <summary>Kills it where it still runs: one that has just ended, and been reaped, is no error.</summary>
+    public void Kill() => _process.Kill();
+
     public async ValueTask DisposeAsync()
     {
         if (_isDisposed)

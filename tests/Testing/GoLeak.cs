@@ -23,14 +23,20 @@ public sealed class GoLeak : IAsyncDisposable
     {
         var address = flags.Contains("-addr") ? Array.Empty<string>() : ["-addr", "127.0.0.1:0"];
         var process = ChildProcess.Start(program.Length > 0 ? program : Program, [.. address, .. flags], cgroup, environment);
-        var line = await process.WaitForLineAsync("pprof on ");
-        var at = line[(line.IndexOf("pprof on ", StringComparison.Ordinal) + 9)..];
-        if (flags.Contains("hold"))
+        try
         {
-            await process.WaitForLineAsync("done growing");
+            var line = await process.WaitForLineAsync("pprof on ");
+            var at = line[(line.IndexOf("pprof on ", StringComparison.Ordinal) + 9)..];
+            if (flags.Contains("hold"))
+                await process.WaitForLineAsync("done growing");
+            var scheme = flags.Contains("-tls") ? "https" : "http";
+            return new GoLeak(process, new Uri(string.Create(CultureInfo.InvariantCulture, $"{scheme}://{at}")));
         }
-        var scheme = flags.Contains("-tls") ? "https" : "http";
-        return new GoLeak(process, new Uri(string.Create(CultureInfo.InvariantCulture, $"{scheme}://{at}")));
+        catch
+        {
+            await process.DisposeAsync();
+            throw;
+        }
     }
 
     public ValueTask DisposeAsync() => Process.DisposeAsync();

@@ -135,7 +135,7 @@ public sealed class DotNetSourceTests
         var result = await CaptureAsync(leak, step, folder.File("artifact"), watch: file =>
         {
             if (file.Length > afterBytes)
-                Kill(leak);
+                leak.Process.Kill();
         });
 
         var partial = Assert.IsType<CaptureResult.Partial>(result);
@@ -158,7 +158,7 @@ public sealed class DotNetSourceTests
         var result = await CaptureAsync(leak, Heap(variant, 4 * Mib), folder.File("artifact"), watch: _ =>
         {
             if (variant == CaptureVariant.HeapDump ? Dumps(folder).Any() : TimeProvider.System.GetElapsedTime(begun) > TimeSpan.FromMilliseconds(300))
-                Kill(leak);
+                leak.Process.Kill();
         });
 
         Assert.Equal(Reasons.TargetExited, result switch
@@ -241,18 +241,10 @@ public sealed class DotNetSourceTests
 
     private static Task<DotNetLeak> HoldAsync(params string[] flags) => HoldAsync(null, flags);
 
-    private static async Task<DotNetLeak> HoldAsync(MemoryCgroup? cgroup, params string[] flags)
+    private static Task<DotNetLeak> HoldAsync(MemoryCgroup? cgroup, params string[] flags)
     {
         Need.Part(File.Exists(DotNetLeak.Program), "eng/targets builds the sample services");
-        var leak = await DotNetLeak.StartAsync(cgroup?.Path, "", null, ["-kind", "hold", .. flags]);
-        await leak.Process.WaitForLineAsync("done growing", TimeSpan.FromSeconds(60));
-        return leak;
-    }
-
-    private static void Kill(DotNetLeak leak)
-    {
-        if (!leak.Process.HasExited)
-            leak.Process.Signal(9);
+        return DotNetLeak.StartAsync(cgroup?.Path, "", null, ["-kind", "hold", .. flags]);
     }
 
     private static IEnumerable<string> Dumps(TemporaryFolder folder) => Directory.EnumerateFiles(folder.Path, "premortem-*.dmp");

@@ -168,7 +168,6 @@ public sealed class DotNetCaptureTests
         await using var sidecar = SidecarProcess.OnCgroup(ground, cgroup);
         await using (var first = await DotNetLeak.StartAsync(cgroup.Path, flags: ["-kind", "hold", "-size", "20"]))
         {
-            await first.Process.WaitForLineAsync("done growing");
             await sidecar.ReadyDotNetAsync();
             sidecar.Signal(SidecarProcess.SigUsr1);
             await Eventually.IsTrue(() => Directory.EnumerateFiles(ground.Spool, "cpu.nettrace.part", SearchOption.AllDirectories).Any(part => new FileInfo(part).Length > 20_000), "samples in the spool", TimeSpan.FromSeconds(30));
@@ -198,7 +197,6 @@ public sealed class DotNetCaptureTests
         ground.Spool = Path.Combine(disk.Path, "spool");
         var dumps = Directory.CreateDirectory(ground.File("dumps")).FullName;
         await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "hold", "-size", "60"]);
-        await target.Process.WaitForLineAsync("done growing");
         await using var sidecar = SidecarProcess.OnProcess(ground, target.Process.Id, "--dump-directory", dumps);
         await sidecar.ReadyDotNetAsync();
         sidecar.Signal(SidecarProcess.SigUsr1);
@@ -235,7 +233,6 @@ public sealed class DotNetCaptureTests
         using var ground = new SidecarGround(Never, "[{type: Heap}, {type: Dump, dumpType: Heap}]", limits: "{spool: 1Gi}");
         var dumps = Directory.CreateDirectory(ground.File("dumps")).FullName;
         await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "hold", "-size", "460", "-spin=false"]);
-        await target.Process.WaitForLineAsync("done growing", TimeSpan.FromSeconds(60));
         await using var sidecar = SidecarProcess.OnProcess(ground, target.Process.Id, "--dump-directory", dumps);
         await sidecar.ReadyDotNetAsync();
         sidecar.Signal(SidecarProcess.SigUsr1);

@@ -51,6 +51,7 @@ public sealed class DotNetFlightRecorderTests
         using var ground = new SidecarGround(Never, Heap, flightRecorder: "{every: 1s, keep: 2}");
         using var cgroup = MemoryCgroup.Create(512 * MiB);
         await using var sidecar = SidecarProcess.OnCgroup(ground, cgroup);
+        // It lives half a minute: where the first baseline has cost the sidecar much, the next one waits.
         await using var leak = await DotNetLeak.StartAsync(cgroup.Path, flags: ["-rate", "10", "-delay", "4s"]);
         Assert.Equal(128 + SigAbrt, await leak.Process.WaitForExitAsync());
 
@@ -58,8 +59,7 @@ public sealed class DotNetFlightRecorderTests
         var record = capture.Record;
         Assert.Equal(("exit", CaptureOutcome.Exited, "baseline"), (record.Trigger.Name, record.Outcome, record.TopFrom));
         Assert.Contains(record.Top, entry => entry.Name.StartsWith("Shop.Orders.", StringComparison.Ordinal));
-        // The last one of the heap, from when it was small, and the last one of what came after: half a minute, for where the first one has
-        // cost the sidecar much, the next one waits.
+        // The last one of the heap, from when it was small, and the last one of what came after.
         var keys = record.Artifacts.Where(artifact => artifact.Type == ArtifactKeys.Baseline).Select(artifact => artifact.Key).ToList();
         Assert.Equal(["baseline-" + AllocationsSuffix, "baseline-2-" + HeapSuffix], keys);
         Assert.Contains("Shop.Orders.Order", await File.ReadAllTextAsync(capture.PathOf(Names.Report)), StringComparison.Ordinal);

@@ -25,7 +25,6 @@ public sealed class DotNetNearLimitTests
     {
         using var cgroup = MemoryCgroup.Create(512 * MiB);
         await using var target = await DotNetLeak.StartAsync(cgroup.Path, environment: s_heapMayFillAll, flags: ["-kind", "hold", "-size", "350", "-report", "0"]);
-        await target.Process.WaitForLineAsync("done growing", TimeSpan.FromSeconds(60));
         var plans = new List<PlannedCapture>();
         foreach (var captures in (string[])[
             $"[{{type: Heap}}, {Recordings}]",

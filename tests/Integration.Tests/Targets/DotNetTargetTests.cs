@@ -156,7 +156,6 @@ public sealed class DotNetTargetTests : IAsyncDisposable
     public async Task The_heap_is_known_at_once_and_after_each_collection()
     {
         await using var target = await DotNetLeak.StartAsync(flags: ["-kind", "hold", "-size", "100"]);
-        await target.Process.WaitForLineAsync("done growing");
         var life = await FollowAsync(target.Process.Id);
         using (life)
         {
