@@ -13,6 +13,9 @@ internal sealed class HeapGraphBuilder
     internal const int MaxObjects = 200_000_000;
     internal const int MaxReferences = 1_000_000_000;
     internal const int MaxRoots = 4_000_000;
+
+    /// <summary>Objects of more than 4 GiB, of at most 1 TiB each: more than that cannot be summed up, and fits into no machine.</summary>
+    private const int MaxLarge = 1 << 20;
     private const int MaxTypes = 1 << 20;
     private const int OtherTypes = 0;
     private const int PageBits = 12;
@@ -75,7 +78,7 @@ internal sealed class HeapGraphBuilder
     {
         if (_addresses.Count >= MaxObjects)
             return false;
-        if (bytes > uint.MaxValue)
+        if (bytes > uint.MaxValue && _large.Count < MaxLarge)
             _large.TryAdd(_addresses.Count, (long)Math.Min(bytes, 1L << 40));
         _addresses.Add(address);
         _bytes.Add((uint)Math.Min(bytes, uint.MaxValue));

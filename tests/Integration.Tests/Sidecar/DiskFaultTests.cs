@@ -68,6 +68,7 @@ public sealed class DiskFaultTests
         disk.Fill(leaveKibibytes: 0);
         sidecar.Signal(SidecarProcess.SigUsr1);
         Assert.Equal(Reasons.DiskFull, (await sidecar.WaitForAsync(502))["Reason"]);
+        await sidecar.WaitForAsync(403);
         Assert.Single(sidecar.Events(403));
         disk.Clear();
         sidecar.Signal(SidecarProcess.SigUsr1);

@@ -1,3 +1,6 @@
+using System.IO.Compression;
+using FsCheck;
+using FsCheck.Xunit;
 using Premortem.Profiles.Heaps;
 using Premortem.Testing;
 using Xunit;
@@ -6,6 +9,23 @@ namespace Premortem.Profiles.Tests.Heaps;
 
 public sealed class HeapGraphTests
 {
+    private static readonly Lazy<byte[]> s_orders = new(() =>
+    {
+        using var file = new GZipStream(File.OpenRead(Repository.TestData("orders.nettrace.gz")), CompressionMode.Decompress);
+        using var bytes = new MemoryStream();
+        file.CopyTo(bytes);
+        return bytes.ToArray();
+    });
+
+    private static readonly Lazy<byte[]> s_everything = new(() =>
+    {
+        var heap = new SmallHeap()
+            .Add("Slots", 24, "System.Object[]", "Cache", "Other").Add("Cache", 10, to: ["Entry", "Ring"]).Add("Entry", 90, to: ["Shared"]).Add("Other", 5, to: ["Shared"])
+            .Add("Shared", 5_000_000_000).Add("Ring", 7, to: ["Ring2"]).Add("Ring2", 7, to: ["Ring"]).Add("Key").Add("Value", 100).Add("Alone", 3)
+            .Root("Slots", kind: 2).Root("Other").Root("Ring2", kind: 1).Root("Key", kind: 2, flags: 1).Dependent("Key", "Value");
+        return heap.Static("s_cache", "Cache", slot: heap.AddressOf("Slots") + 16).Static("t_other", "Other", flags: 1).Encode().ToArray();
+    });
+
     [Theory]
     [InlineData(8)]
     [InlineData(4)]
@@ -309,6 +329,50 @@ public sealed class HeapGraphTests
         Assert.Equal([("Entry", 90, 90), ("Cache", 10, 100), ("static s_cache", 0, 100)], top.Rows.Select(row => (row.Name, row.Flat, row.Cum)));
         var objects = TopTable.Of(profile, new TopOptions { NodeFraction = 0, SampleIndex = "inuse_objects" });
         Assert.Equal(2, objects.Rows.Single(row => row.Name == "Entry").Flat);
+    }
+
+    [Property(MaxTest = 500)]
+    public void A_damaged_heap_is_read_or_refused_and_nothing_else(NonEmptyArray<(ushort At, byte Value)> changes, bool isReal)
+    {
+        var bytes = (byte[])(isReal ? s_orders.Value : s_everything.Value).Clone();
+        foreach (var (at, value) in changes.Get)
+            bytes[(isReal ? at * 13L : at) % bytes.Length] = value;
+        HeapGraph graph;
+        try
+        {
+            graph = HeapGraph.Read(new MemoryStream(bytes));
+        }
+        catch (ProfileFormatException e)
+        {
+            Assert.InRange(e.Offset, 0, bytes.Length);
+            return;
+        }
+        var total = graph.ToTable(int.MaxValue);
+        Assert.Equal(total.Bytes, total.Rows.Sum(row => row.Bytes));
+        var types = graph.Retention(int.MaxValue, paths: 3);
+        Assert.All(types, type => Assert.InRange(type.Bytes, 0, total.Bytes));
+        Assert.All(types.Where(type => type.Retained is not null), type => Assert.InRange(type.Retained!.Value, type.Bytes, total.Bytes));
+        Assert.Equal(total.Bytes, graph.BytesByRoot().Sum(root => root.Value));
+        Assert.Equal(total.Bytes, TopTable.Of(graph.ToProfile(), new TopOptions()).Total);
+        try
+        {
+            graph.WriteGcDump(Stream.Null);
+        }
+        catch (ArgumentException)
+        {
+            // An object of that size cannot be told there.
+        }
+    }
+
+    [Fact]
+    public void Sums_of_sizes_that_no_machine_has_do_not_turn_round()
+    {
+        var builder = new HeapGraphBuilder();
+        builder.Name(1, "Monster");
+        for (var i = 1ul; i <= 9_000_000; i++)
+            builder.Add(i * 24, ulong.MaxValue, builder.TypeOf(1), 0);
+
+        Assert.InRange(builder.Build(isPartial: false).ToTable().Bytes, 1L << 60, long.MaxValue);
     }
 
     private static List<(string Name, long? Retained)> Retained(HeapGraph graph) => [.. graph.Retention().Select(type => (type.Name, type.Retained))];
