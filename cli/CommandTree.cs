@@ -87,10 +87,10 @@ internal static class CommandTree
         var builtIn = root.Options.OfType<HelpOption>().Single();
         builtIn.Action = new HelpWithExamples((HelpAction)builtIn.Action!, Examples, world.Program);
 
+        if (Completion.IsAskedFor(args))
+            return Completion.Write(root, args, world);
         var parsed = root.Parse(args, s_parsing);
-        // What is to be completed is not yet a command line without mistakes.
-        var isCompletion = args is [['[', 's', 'u', 'g', 'g', 'e', 's', 't', ..], ..];
-        if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithExamples && !isCompletion)
+        if (parsed.Errors.Count > 0 && parsed.Action is not HelpWithExamples)
         {
             foreach (var error in parsed.Errors)
                 errors.WriteLine($"premortem: {error.Message}");

@@ -9,7 +9,7 @@ internal static class CompletionCommand
         # source <(premortem completion bash)
         _premortem() {
           local IFS=$'\n'
-          COMPREPLY=($(premortem "[suggest:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null | grep -F -- "${COMP_WORDS[COMP_CWORD]}"))
+          COMPREPLY=($(premortem "[suggest:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null))
         }
         complete -o default -F _premortem premortem
         """;
@@ -19,24 +19,22 @@ internal static class CompletionCommand
         # source <(premortem completion zsh)
         _premortem() {
           local -a found
-          found=("${(@f)$(premortem "[suggest:${CURSOR}]" "${BUFFER}" 2>/dev/null)}")
-          if [[ -n "${found[*]}" ]]; then compadd -a found; fi
-          _files
+          found=("${(@f)$(premortem "[suggest]" "${(j: :)words[1,CURRENT]}" 2>/dev/null)}")
+          if [[ -n "${found[*]}" ]]; then compadd -a found; else _files; fi
         }
         compdef _premortem premortem
         """;
 
     private const string Fish = """
         # premortem completion fish | source
-        complete -c premortem -a '(premortem "[suggest:"(commandline -C)"]" (commandline) 2>/dev/null)'
+        complete -c premortem -a '(premortem "[suggest]" (commandline -cp | string collect) 2>/dev/null)'
         """;
 
     // kubectl runs it with the words behind "kubectl premortem", and wants a number at the end: 0 lets the shell go on with files.
     private const string Kubectl = """
         #!/bin/sh
         # premortem completion kubectl >~/.local/bin/kubectl_complete-premortem && chmod +x ~/.local/bin/kubectl_complete-premortem
-        line="kubectl-premortem $*"
-        kubectl-premortem "[suggest:${#line}]" "$line" 2>/dev/null
+        kubectl-premortem "[suggest]" "kubectl-premortem $*" 2>/dev/null
         echo :0
         """;
 

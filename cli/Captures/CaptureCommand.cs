@@ -29,7 +29,7 @@ internal static class CaptureCommand
                     result.AddError($"{option.Name} is a length of time like 10s or 2m, of 1s at least");
             });
         var command = new Command("capture", "Capture a pod now.") { pod, container, types, duration, wait, timeout };
-        cluster.AddTo(command);
+        cluster.AddTo(command, world, (pod, "pods"));
         command.SetAction((parsed, ct) => Verb.RunAsync(world, async output =>
         {
             var asked = Asked(parsed.GetValue(types) ?? [], parsed.GetValue(duration));

@@ -27,18 +27,14 @@ internal static class CapturesCommand
             Description = "Read a bucket or folder instead of asking the cluster: s3://bucket/prefix, or a path.",
             HelpName = "place",
         };
-        format.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<string>() is { } name && !s_formats.Contains(name))
-                result.AddError($"-o is one of {string.Join(", ", s_formats)}");
-        });
+        format.AcceptOnlyFromAmong(s_formats);
         since.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<string>() is { } age && !TryParseAge(age, out _))
                 result.AddError("--since is a length of time like 90m, 24h or 7d");
         });
         var command = new Command("captures", "List what was captured.") { all, selector, since, pod, format, watch, store };
-        cluster.AddTo(command);
+        cluster.AddTo(command, world);
         stores.AddTo(command);
         command.Validators.Add(result =>
         {

@@ -10,8 +10,12 @@ internal sealed class ClusterOptions
     private readonly Option<string?> _kubeconfig = new("--kubeconfig") { Description = "The kubeconfig file to use.", HelpName = "file" };
     private readonly Option<string?> _kubectl = new("--kubectl") { Description = "The kubectl to ask. Default: $KUBECTL, else the one in PATH.", HelpName = "file" };
 
-    internal void AddTo(Command command)
+    /// <param name="names">What is completed with the names of the cluster's objects of a resource.</param>
+    internal void AddTo(Command command, World world, params (Argument Argument, string Resource)[] names)
     {
+        foreach (var (argument, resource) in names)
+            argument.CompletionSources.Add(context => Kubectl(context.ParseResult, world).Names(resource, Namespace(context.ParseResult)));
+        _namespace.CompletionSources.Add(context => Kubectl(context.ParseResult, world).Names("namespaces", null));
         foreach (var option in new Option[] { _namespace, _context, _kubeconfig, _kubectl })
             command.Add(option);
     }

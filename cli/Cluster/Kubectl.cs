@@ -1,3 +1,4 @@
+using System.CommandLine.Completions;
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text;
@@ -16,6 +17,9 @@ internal sealed class Kubectl(string program, IReadOnlyList<string> flags)
     internal const string Captures = "profilecaptures.premortem.dev";
     internal const string Policies = "profilepolicies.premortem.dev";
     internal const string ClusterPolicies = "clusterprofilepolicies.premortem.dev";
+
+    // Somebody has pressed a key and waits.
+    private static readonly TimeSpan s_patienceForNames = TimeSpan.FromSeconds(3);
 
     private const int MostErrorChars = 16 << 10;
     private const long MostOutputBytes = 1L << 30;
@@ -54,6 +58,21 @@ internal sealed class Kubectl(string program, IReadOnlyList<string> flags)
         catch (JsonException)
         {
             return null;
+        }
+    }
+
+    /// <summary>The names of what there is, for a shell to complete; none where the cluster does not tell them, or not soon.</summary>
+    internal IEnumerable<CompletionItem> Names(string resource, string? ns)
+    {
+        using var patience = new CancellationTokenSource(s_patienceForNames, TimeProvider.System);
+        try
+        {
+            var run = RunAsync(["get", resource, .. ns is null ? Array.Empty<string>() : ["-n", ns], "-o", "name", "--request-timeout=3s"], patience.Token).GetAwaiter().GetResult();
+            return run.ExitCode != 0 ? [] : [.. Text(run.Output).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => new CompletionItem(line[(line.IndexOf('/', StringComparison.Ordinal) + 1)..]))];
+        }
+        catch (Exception e) when (e is OperationCanceledException or VerbException)
+        {
+            return [];
         }
     }
 

@@ -19,7 +19,7 @@ internal static class FetchCommand
         var force = new Option<bool>("--force") { Description = "Replace files that are there with other content." };
         var fromSecret = new Option<bool>("--credentials-from-secret") { Description = "Read the S3 credentials from the Secret that the policy names." };
         var command = new Command("fetch", "Fetch a capture's files, each held against its SHA-256.") { capture, into, force, fromSecret };
-        cluster.AddTo(command);
+        cluster.AddTo(command, world, (capture, Kubectl.Captures));
         stores.AddTo(command);
         command.SetAction((parsed, ct) => Verb.RunAsync(world, async output =>
         {

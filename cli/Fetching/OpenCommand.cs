@@ -20,7 +20,7 @@ internal static class OpenCommand
         var fromSecret = new Option<bool>("--credentials-from-secret") { Description = "Read the S3 credentials from the Secret that the policy names." };
         var browser = new Option<bool>("--browser") { Description = "With =false: print the report's path, and open nothing.", DefaultValueFactory = _ => true };
         var command = new Command("open", "Fetch a capture and open its report in the browser.") { capture, into, fromSecret, browser };
-        cluster.AddTo(command);
+        cluster.AddTo(command, world, (capture, Kubectl.Captures));
         stores.AddTo(command);
         command.SetAction((parsed, ct) => Verb.RunAsync(world, async output =>
         {

@@ -26,7 +26,7 @@ internal static class GcTraceCommand
                 result.AddError("--since is a length of time like 5m or 2h");
         });
         var command = new Command("gctrace", "Show each collection of a Go program that runs with GODEBUG=gctrace=1, and what they come to.") { source, container, previous, since, rows, format };
-        cluster.AddTo(command);
+        cluster.AddTo(command, world);
         command.SetAction((parsed, ct) => Verb.RunAsync(world, async output =>
         {
             var name = parsed.GetValue(source)!;

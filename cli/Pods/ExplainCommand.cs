@@ -20,7 +20,7 @@ internal static class ExplainCommand
         var format = new Option<string>("--output", "-o") { Description = "How to print it: text or json.", HelpName = "format", DefaultValueFactory = _ => "text" };
         format.AcceptOnlyFromAmong("text", "json");
         var command = new Command("explain", "Say whether a pod is watched, by which policy, what its sidecar found and what would fire next; or why it is not.") { pod, format };
-        cluster.AddTo(command);
+        cluster.AddTo(command, world, (pod, "pods"));
         command.SetAction((parsed, ct) => Verb.RunAsync(world, async output =>
         {
             var reference = PodReference.Parse(parsed.GetValue(pod)!);

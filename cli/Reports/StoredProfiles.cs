@@ -23,7 +23,7 @@ internal sealed class StoredProfiles(World world)
 
     internal void AddTo(Command command)
     {
-        _cluster.AddTo(command);
+        _cluster.AddTo(command, world);
         _stores.AddTo(command);
         command.Add(_fromSecret);
     }

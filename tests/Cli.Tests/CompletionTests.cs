@@ -1,4 +1,3 @@
-using System.CommandLine;
 using System.Diagnostics;
 using Premortem.Testing;
 using Xunit;
@@ -25,25 +24,67 @@ public sealed class CompletionTests
 
     [Theory]
     [InlineData("ex", "explain")]
+    [InlineData("o", "open")]
+    [InlineData("cap", "capture captures")]
     [InlineData("captures --all-n", "--all-namespaces")]
-    [InlineData("completion ", "zsh")]
-    public void The_program_completes_its_verbs_and_flags(string line, string completion)
+    [InlineData("captures -o ", "json name table wide yaml")]
+    [InlineData("captures -A -o w", "wide")]
+    [InlineData("completion ", "bash fish kubectl zsh")]
+    [InlineData("top -sample_i", "-sample_index")]
+    [InlineData("top heap.pb.g", "")]
+    public void The_program_completes_its_verbs_flags_and_values(string line, string completions) => Assert.Equal(completions, Completed($"premortem {line}"));
+
+    [Fact]
+    public void Only_what_stands_before_the_cursor_counts()
     {
-        var before = Console.Out;
-        using var output = new StringWriter();
-        Console.SetOut(output);
-        try
-        {
-            var text = $"{RootCommand.ExecutableName} {line}";
-            Assert.Equal(0, Premortem.Run($"[suggest:{text.Length}]", text).ExitCode);
-        }
-        finally
-        {
-            Console.SetOut(before);
-        }
-        Assert.Contains(completion, output.ToString().Split('\n').Select(found => found.TrimEnd('\r')));
+        Assert.Equal("explain", Completed("premortem ex --nonsense", "premortem ex".Length));
+        Assert.Equal("explain", Completed("/usr/local/bin/kubectl-premortem ex"));
+        Assert.Equal("explain", Completed(" premortem ex"));
+        Assert.Equal("", Completed("prem"));
+    }
+
+    [Fact]
+    public void Who_has_begun_nothing_sees_the_verbs_and_no_flags()
+    {
+        var all = Completed("premortem ").Split(' ');
+
+        Assert.Contains("captures", all);
+        Assert.DoesNotContain(all, word => word.StartsWith('-') || word.StartsWith('/'));
+        Assert.Contains("--help", Completed("premortem --").Split(' '));
+    }
+
+    [Fact]
+    public void Captures_pods_and_namespaces_are_completed_with_what_the_cluster_has()
+    {
+        using var folder = new TemporaryFolder();
+        var kubectl = folder.File("kubectl");
+        File.WriteAllText(kubectl, """
+            #!/bin/sh
+            echo "$*" >>"$0.calls"
+            case "$*" in
+              'get profilecaptures.premortem.dev -n shop -o name'*) printf 'profilecapture.premortem.dev/checkout-1\nprofilecapture.premortem.dev/cart-2\n' ;;
+              'get pods -o name'*'--context=prod'*) printf 'pod/checkout-7d9f\n' ;;
+              'get namespaces -o name'*) printf 'namespace/shop\nnamespace/default\n' ;;
+              *) echo 'error: you must be logged in' >&2; exit 1 ;;
+            esac
+            """);
+        Process.Start("chmod", ["+x", kubectl]).WaitForExit();
+
+        Assert.Equal("cart-2 checkout-1", Completed($"premortem fetch --kubectl {kubectl} -n shop "));
+        Assert.Equal("checkout-1", Completed($"premortem open -n shop --kubectl {kubectl} ch"));
+        Assert.Equal("checkout-7d9f", Completed($"premortem explain --context prod --kubectl {kubectl} c"));
+        Assert.Equal("shop", Completed($"premortem captures --kubectl {kubectl} -n s"));
+        Assert.Equal("", Completed($"premortem capture --kubectl {kubectl} c"));
+        Assert.Equal("", Completed($"premortem capture --kubectl {folder.File("none")} c"));
     }
 
     [Fact]
     public void Another_shell_is_not_understood() => Assert.Equal(2, Premortem.Run("completion", "tcsh").ExitCode);
+
+    private static string Completed(string line, int? cursor = null)
+    {
+        var (exitCode, output, errors) = Premortem.Run(cursor is { } at ? $"[suggest:{at}]" : "[suggest]", line);
+        Assert.Equal((0, ""), (exitCode, errors));
+        return string.Join(' ', output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Order(StringComparer.Ordinal));
+    }
 }

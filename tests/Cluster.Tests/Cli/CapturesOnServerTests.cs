@@ -52,6 +52,18 @@ public sealed class CapturesOnServerTests(CrdTests.Ground ground) : IClassFixtur
     }
 
     [Fact]
+    public async Task A_shell_completes_the_names_of_captures_and_namespaces()
+    {
+        await using var ns = await ground.Server.NewNamespaceAsync();
+        await CreateAsync(ns, "checkout-1", null);
+        await CreateAsync(ns, "cart-1", null);
+        var cluster = $"--kubectl {KubeAssets.Kubectl} --kubeconfig {ground.Server.AdminKubeconfig}";
+
+        Assert.Equal(["checkout-1"], (await PremortemProgram.RunAsync(None, "[suggest]", $"premortem fetch {cluster} -n {ns.Name} ch")).AssertOk().Lines);
+        Assert.Contains(ns.Name, (await PremortemProgram.RunAsync(None, "[suggest]", $"premortem captures {cluster} -n {ns.Name[..3]}")).AssertOk().Lines);
+    }
+
+    [Fact]
     public async Task Watching_prints_what_comes()
     {
         await using var ns = await ground.Server.NewNamespaceAsync();
