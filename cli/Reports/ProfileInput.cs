@@ -103,8 +103,8 @@ internal sealed class ProfileInput(World world)
         };
 
     /// <summary>As <see cref="ReadAsync"/>, of a .NET heap with what its objects refer to.</summary>
-    internal async Task<HeapGraph> ReadHeapAsync(ParseResult parsed, string source, CancellationToken ct) =>
-        await ReadAsync(parsed, source, ct, withGraph: true) is ProfileContent.Heap heap
+    internal async Task<HeapGraph> ReadHeapAsync(ParseResult parsed, string source, CancellationToken ct, string? type = null) =>
+        await ReadAsync(parsed, source, ct, type, withGraph: true) is ProfileContent.Heap heap
             ? heap.Graph
             : throw new VerbException($"{Printable.Of(source)}: only the snapshot of a .NET heap (heap.nettrace.gz) has what holds its objects");
 

@@ -72,7 +72,35 @@ public sealed class HeapVerbTests
 
         Assert.Equal(2, exitCode);
         Assert.Contains("only a part of the heap was seen", errors, StringComparison.Ordinal);
-        Assert.Equal(2, Premortem.Run("top", "-retained", "-base", Write(folder), Write(folder)).ExitCode);
+        var (code, _, why) = Premortem.Run("diff", "-retained", Write(folder, hasEnd: false), Write(folder));
+        Assert.Equal(2, code);
+        Assert.Contains("part.nettrace: only a part", why, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_types_retain_is_compared_with_what_they_did_before()
+    {
+        using var folder = new TemporaryFolder();
+        var (before, after) = (Write(folder), Write(folder, isLarger: true));
+        const string Grown = """
+            Type: live objects
+            Showing 2 types out of 2, of 3.95kB total
+              retained    ret%       flat  flat%    objects  type
+                4.88kB 123.52%     4.88kB 123.52%          1  Shop.Entry
+                4.88kB 123.52%          0     0%          0  Shop.Cache
+
+            """;
+
+        Assert.Equal((0, Grown, ""), Premortem.Run("diff", "-retained", before, after));
+        Assert.Equal((0, Grown, ""), Premortem.Run("top", "-retained", "-diff_base", before, after));
+        // Of all that is different.
+        Assert.Contains("    4.88kB    100%     4.88kB   100%          1  Shop.Entry", Premortem.Run("top", "-retained", "-base", before, after).Output, StringComparison.Ordinal);
+        Assert.Contains("   -4.88kB ", Premortem.Run("diff", "-retained", after, before).Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Shop", Premortem.Run("diff", "-retained", before, before).Output, StringComparison.Ordinal);
+        // A capture alone: its baseline.
+        File.Move(before, folder.File("baseline-heap.nettrace.gz"));
+        File.Move(after, folder.File("heap.nettrace.gz"));
+        Assert.Equal((0, Grown, ""), Premortem.Run("diff", "-retained", folder.Path));
     }
 
     [Fact]
@@ -124,16 +152,16 @@ public sealed class HeapVerbTests
         Assert.Equal(0, Premortem.Run("top", "--type", "trace", Path.GetDirectoryName(trace)!).ExitCode);
     }
 
-    private static string Write(TemporaryFolder folder, bool hasEnd = true)
+    private static string Write(TemporaryFolder folder, bool hasEnd = true, bool isLarger = false)
     {
         var encoder = NettraceEncoder.Start();
         encoder
             .Event(1, NettraceEncoder.GCStart(3))
             .Event(38, NettraceEncoder.BulkStatics((0x10, 0x1000, 0, "s_cache")))
             .Event(15, NettraceEncoder.BulkTypes((1, "Shop.Cache"), (2, "Shop.Entry")))
-            .Event(18, encoder.BulkNodes(0, (0x1000, 1, 48, 2), (0x1030, 2, 1000, 0), (0x2000, 2, 3000, 0)))
-            .Event(19, encoder.BulkEdges(0, 0x1030, 0x2000));
-        var path = folder.File(hasEnd ? "heap.nettrace" : "part.nettrace");
+            .Event(18, encoder.BulkNodes(0, [(0x1000, 1, 48, isLarger ? 3ul : 2), (0x1030, 2, 1000, 0), (0x2000, 2, 3000, 0), .. isLarger ? [(0x3000ul, 2ul, 5000ul, 0ul)] : Array.Empty<(ulong, ulong, ulong, ulong)>()]))
+            .Event(19, encoder.BulkEdges(0, [0x1030, 0x2000, .. isLarger ? [0x3000ul] : Array.Empty<ulong>()]));
+        var path = folder.File(!hasEnd ? "part.nettrace" : isLarger ? "larger.nettrace" : "heap.nettrace");
         File.WriteAllBytes(path, (hasEnd ? encoder.Event(2, NettraceEncoder.GCEnd(3)) : encoder).ToArray());
         return path;
     }
