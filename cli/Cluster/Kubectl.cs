@@ -1,4 +1,3 @@
-using System.CommandLine.Completions;
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text;
@@ -18,11 +17,11 @@ internal sealed class Kubectl(string program, IReadOnlyList<string> flags)
     internal const string Policies = "profilepolicies.premortem.dev";
     internal const string ClusterPolicies = "clusterprofilepolicies.premortem.dev";
 
-    // Somebody has pressed a key and waits.
-    private static readonly TimeSpan s_patienceForNames = TimeSpan.FromSeconds(3);
-
     private const int MostErrorChars = 16 << 10;
     private const long MostOutputBytes = 1L << 30;
+
+    // Somebody has pressed a key and waits.
+    private static readonly TimeSpan s_patienceForNames = TimeSpan.FromSeconds(3);
 
     /// <summary>A list, or one object.</summary>
     /// <param name="resource">With its group, so that no other's short name is meant.</param>
@@ -62,13 +61,13 @@ internal sealed class Kubectl(string program, IReadOnlyList<string> flags)
     }
 
     /// <summary>The names of what there is, for a shell to complete; none where the cluster does not tell them, or not soon.</summary>
-    internal IEnumerable<CompletionItem> Names(string resource, string? ns)
+    internal IReadOnlyList<string> Names(string resource, string? ns)
     {
         using var patience = new CancellationTokenSource(s_patienceForNames, TimeProvider.System);
         try
         {
             var run = RunAsync(["get", resource, .. ns is null ? Array.Empty<string>() : ["-n", ns], "-o", "name", "--request-timeout=3s"], patience.Token).GetAwaiter().GetResult();
-            return run.ExitCode != 0 ? [] : [.. Text(run.Output).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => new CompletionItem(line[(line.IndexOf('/', StringComparison.Ordinal) + 1)..]))];
+            return run.ExitCode != 0 ? [] : [.. Text(run.Output).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line[(line.IndexOf('/', StringComparison.Ordinal) + 1)..])];
         }
         catch (Exception e) when (e is OperationCanceledException or VerbException)
         {

@@ -56,27 +56,25 @@ public sealed class CompletionTests
     [Fact]
     public void Captures_pods_and_namespaces_are_completed_with_what_the_cluster_has()
     {
-        using var folder = new TemporaryFolder();
-        var kubectl = folder.File("kubectl");
-        File.WriteAllText(kubectl, """
-            #!/bin/sh
-            echo "$*" >>"$0.calls"
-            case "$*" in
-              'get profilecaptures.premortem.dev -n shop -o name'*) printf 'profilecapture.premortem.dev/checkout-1\nprofilecapture.premortem.dev/cart-2\n' ;;
-              'get pods -o name'*'--context=prod'*) printf 'pod/checkout-7d9f\n' ;;
-              'get namespaces -o name'*) printf 'namespace/shop\nnamespace/default\n' ;;
-              *) echo 'error: you must be logged in' >&2; exit 1 ;;
-            esac
-            """);
-        Process.Start("chmod", ["+x", kubectl]).WaitForExit();
+        using var cluster = new FakeCluster()
+            .With("profilecaptures.premortem.dev.json", "profilecapture.premortem.dev/checkout-1\nprofilecapture.premortem.dev/cart-2\n")
+            .With("pods.json", "pod/checkout-7d9f\n")
+            .With("namespaces.json", "namespace/shop\nnamespace/default\n");
+        var kubectl = cluster.Kubectl;
 
         Assert.Equal("cart-2 checkout-1", Completed($"premortem fetch --kubectl {kubectl} -n shop "));
+        Assert.Contains("get profilecaptures.premortem.dev -n shop -o name ", cluster.Calls, StringComparison.Ordinal);
         Assert.Equal("checkout-1", Completed($"premortem open -n shop --kubectl {kubectl} ch"));
         Assert.Equal("checkout-7d9f", Completed($"premortem explain --context prod --kubectl {kubectl} c"));
+        Assert.Matches("get pods -o name .*--context=prod", cluster.Calls);
+        Assert.Equal("checkout-7d9f", Completed($"premortem capture --kubectl {kubectl} c"));
         Assert.Equal("shop", Completed($"premortem captures --kubectl {kubectl} -n s"));
-        Assert.Equal("", Completed($"premortem capture --kubectl {kubectl} c"));
-        Assert.Equal("", Completed($"premortem capture --kubectl {folder.File("none")} c"));
     }
+
+    [Theory]
+    [InlineData("/bin/false")]
+    [InlineData("/nowhere/kubectl")]
+    public void Nothing_is_completed_where_the_cluster_does_not_answer(string kubectl) => Assert.Equal("", Completed($"premortem capture --kubectl {kubectl} c"));
 
     [Fact]
     public void Another_shell_is_not_understood() => Assert.Equal(2, Premortem.Run("completion", "tcsh").ExitCode);

@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using Microsoft.Extensions.Time.Testing;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
@@ -26,7 +25,7 @@ public sealed class DotNetSourceFaultTests
         var captured = Assert.IsType<CaptureResult.Captured>(result);
         Assert.Equal([new TypeRow("Shop.Order", 2, 96)], captured.Types!.Rows);
         Assert.Equal(stored.Length, captured.Bytes);
-        Assert.Equal(WholeHeap(), Unpack(stored));
+        Assert.Equal(WholeHeap(), Gzip.Unpack(stored));
     }
 
     [Fact]
@@ -105,7 +104,7 @@ public sealed class DotNetSourceFaultTests
         Assert.True(partial.Types!.IsPartial);
         Assert.Equal(2, partial.Types.Objects);
         // Ended behind the last whole block, as a stream that ends by itself.
-        var content = Unpack(stored);
+        var content = Gzip.Unpack(stored);
         Assert.Equal(1, content[^1]);
         Assert.Equal(WholeHeap().AsSpan(0, content.Length - 1), content.AsSpan(..^1));
         Assert.True(Assert.IsType<ProfileContent.Types>(ProfileContent.Read(new MemoryStream(stored))).Table.IsPartial);
@@ -269,7 +268,7 @@ public sealed class DotNetSourceFaultTests
         var (result, stored) = await CaptureAsync(runtime, Heap(CaptureVariant.HeapDump), dumps: folder);
 
         Assert.Equal(stored.Length, Assert.IsType<CaptureResult.Captured>(result).Bytes);
-        Assert.Equal(core, Unpack(stored));
+        Assert.Equal(core, Gzip.Unpack(stored));
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path));
     }
 
@@ -364,14 +363,6 @@ public sealed class DotNetSourceFaultTests
         using var destination = new MemoryStream();
         var result = await source.CaptureAsync(step, destination, bounds ?? Short, CancellationToken.None);
         return (result, destination.ToArray());
-    }
-
-    private static byte[] Unpack(byte[] gzip)
-    {
-        using var content = new MemoryStream();
-        using (var stream = new GZipStream(new MemoryStream(gzip), CompressionMode.Decompress))
-            stream.CopyTo(content);
-        return content.ToArray();
     }
 
     private sealed class FullStream : MemoryStream

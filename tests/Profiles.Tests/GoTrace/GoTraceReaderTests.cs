@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
@@ -79,13 +78,7 @@ public sealed class GoTraceReaderTests
         }
     }
 
-    private static byte[] Unpacked(string name)
-    {
-        using var gzip = new GZipStream(File.OpenRead(PathOf(name)), CompressionMode.Decompress);
-        var bytes = new MemoryStream();
-        gzip.CopyTo(bytes);
-        return bytes.ToArray();
-    }
+    private static byte[] Unpacked(string name) => Testing.Gzip.Unpack(File.ReadAllBytes(PathOf(name)));
 
     private static string PathOf(string name) => Testing.Repository.TestData(name);
 }

@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using FsCheck;
 using FsCheck.Xunit;
 using Premortem.Profiles.Heaps;
@@ -9,13 +8,7 @@ namespace Premortem.Profiles.Tests.Heaps;
 
 public sealed class HeapGraphTests
 {
-    private static readonly Lazy<byte[]> s_orders = new(() =>
-    {
-        using var file = new GZipStream(File.OpenRead(Repository.TestData("orders.nettrace.gz")), CompressionMode.Decompress);
-        using var bytes = new MemoryStream();
-        file.CopyTo(bytes);
-        return bytes.ToArray();
-    });
+    private static readonly Lazy<byte[]> s_orders = new(() => Gzip.Unpack(File.ReadAllBytes(Repository.TestData("orders.nettrace.gz"))));
 
     private static readonly Lazy<byte[]> s_everything = new(() =>
     {
