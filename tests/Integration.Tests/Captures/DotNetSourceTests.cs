@@ -1,7 +1,7 @@
-using System.Globalization;
 using Microsoft.Diagnostics.Tracing;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
+using Premortem.Integration.Tests.Targets;
 using Premortem.Profiles;
 using Premortem.Sidecar.Captures;
 using Premortem.Sidecar.Diagnostics;
@@ -254,10 +254,10 @@ public sealed class DotNetSourceTests
         var proc = new ProcFs("/proc");
         var shared = Path.GetDirectoryName(path)!;
         var pid = leak.Process.Id;
-        var socket = await Eventually.Holds(
-            () => Directory.GetFiles("/tmp", string.Create(CultureInfo.InvariantCulture, $"dotnet-diagnostic-{pid}-*-socket")).FirstOrDefault(), found => found is not null, "the runtime's socket");
+        var socket = DotNetTargetTests.PathOfSocket(proc, pid);
+        await Eventually.IsTrue(() => File.Exists(socket), "the runtime's socket");
         using var source = new DotNetSource(
-            new DiagnosticsClient(new SocketEndpoint(socket!), TimeProvider.System),
+            new DiagnosticsClient(new SocketEndpoint(socket), TimeProvider.System),
             () => DumpFolder.Find(proc, pid, dumps ?? new DumpFolder(shared, shared)),
             () => residentBytes is null ? proc.Stat(pid)?.ResidentBytes : residentBytes(proc.Stat(pid)?.ResidentBytes),
             () => proc.Stat(pid) is { State: not ('Z' or 'X') },

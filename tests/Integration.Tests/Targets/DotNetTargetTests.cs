@@ -110,7 +110,7 @@ public sealed class DotNetTargetTests : IAsyncDisposable
     public async Task A_socket_that_never_answers_is_given_up()
     {
         await using var target = await DotNetLeak.StartAsync(environment: s_noDiagnostics, flags: ["-kind", "none"]);
-        await using var impostor = Impostor.Start(PathOfSocket(target.Process.Id), []);
+        await using var impostor = Impostor.Start(PathOfSocket(_proc, target.Process.Id), []);
         using var client = new DiagnosticsClient(new SocketEndpoint(impostor.Path), TimeProvider.System);
         var refusal = await Assert.ThrowsAsync<DiagnosticsException>(() => client.ReadProcessInfoAsync(CancellationToken.None));
         Assert.Equal(Reasons.TimedOut, refusal.Reason);
@@ -133,7 +133,7 @@ public sealed class DotNetTargetTests : IAsyncDisposable
     public async Task A_socket_on_which_another_process_listens_is_not_the_runtimes()
     {
         await using var target = await DotNetLeak.StartAsync(environment: s_noDiagnostics, flags: ["-kind", "none"]);
-        await using var impostor = Impostor.Start(PathOfSocket(target.Process.Id), "DOTNET_IPC_V1\0"u8.ToArray());
+        await using var impostor = Impostor.Start(PathOfSocket(_proc, target.Process.Id), "DOTNET_IPC_V1\0"u8.ToArray());
         await AssertMissingAsync(target.Process.Id, Reasons.InvalidContent, $"process {Environment.ProcessId} listens on");
     }
 
@@ -209,7 +209,8 @@ public sealed class DotNetTargetTests : IAsyncDisposable
 
     private IDiagnosticsEndpoint EndpointOf(int pid) => ((DiagnosticsSearch.Found)DotNetProcess.TryFind(_proc, pid, null)!.FindEndpoint(null)).Endpoint;
 
-    private string PathOfSocket(int pid) => $"/tmp/dotnet-diagnostic-{pid}-{_proc.Stat(pid)!.StartTicks}-socket";
+    /// <summary>With when it started: a process that was killed leaves its socket, and another one gets its number.</summary>
+    internal static string PathOfSocket(ProcFs proc, int pid) => $"/tmp/dotnet-diagnostic-{pid}-{proc.Stat(pid)!.StartTicks}-socket";
 
     private static ProfilePolicySpec AnyRuntime { get; } = new() { Triggers = [], Captures = [], Storage = new DirectoryStorage("/none") };
 
