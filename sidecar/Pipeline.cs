@@ -486,7 +486,7 @@ internal sealed class Pipeline : IDisposable
         var used = watch.Last is { } last && last.CeilingBytes is > 0 ? (double)last.Reading.WorkingSetBytes / last.CeilingBytes.Value : (double?)null;
         var grown = used is null ? null : used + watch.Engine.GrowthBytesPerSecond * (Elapsed - watch.Last!.Value.Elapsed).TotalSeconds / watch.Last.Value.CeilingBytes;
         var before = watch.KillOfAnother is { } other && Elapsed - other.At < DiesWithin ? other.Before : watch.OomKillsBefore;
-        var end = TargetEnd.Judge(_time.GetUtcNow(), before, watch.ReadOomKills(), life.Process.ReadExit(), used, grown);
+        var end = TargetEnd.Judge(_time.GetUtcNow(), before, watch.ReadOomKills(), life.Process.ReadExit(), used, grown, watch.Last?.Reading.OomKills);
         life.End(end);
         watch.End();
         Log.Ended(_log, watch.Container, life.Process.Pid, end.Outcome, end.Reason);

@@ -21,14 +21,14 @@ internal sealed class CaptureIndex
             Change(null, capture);
     }
 
-    /// <summary>What of a record is kept here: not its table and its words, and of its artifacts one that is whole.</summary>
+    /// <summary>What of a record is kept here: not its table and its words, and of its artifacts the one that tells most.</summary>
     public static ProfileCapture Trim(ProfileCapture capture) => capture.Status is not { } status ? capture : capture with
     {
         Status = status with
         {
             Top = null,
             TriggerReason = null,
-            Artifacts = status.Artifacts?.FirstOrDefault(CaptureRecords.IsWholeCapture) is { } whole ? [whole] : null,
+            Artifacts = status.Artifacts?.MaxBy(CaptureRecords.Worth) is { } best && CaptureRecords.IsWholeCapture(best) ? [best] : null,
             Conditions = status.CaptureId is null ? status.Conditions : null,
         },
     };

@@ -21,7 +21,17 @@ internal static class CaptureRecords
 
     public static bool HasEnded(CapturePhase? phase) => phase is CapturePhase.Completed or CapturePhase.Partial or CapturePhase.Failed;
 
-    public static bool HasArtifact(ProfileCapture capture) => capture.Status?.Artifacts?.Any(IsWholeCapture) == true;
+    public static bool HasArtifact(ProfileCapture capture) => Worth(capture) > 0;
+
+    /// <summary>How much a capture tells of what filled the memory: its own heap, one from before it, anything, nothing.</summary>
+    public static int Worth(ProfileCapture capture) => capture.Status?.Artifacts?.Select(Worth).DefaultIfEmpty().Max() ?? 0;
+
+    public static int Worth(CaptureArtifact artifact) => !IsWholeCapture(artifact) ? 0 : artifact.Type switch
+    {
+        nameof(Contracts.Policies.CaptureType.Heap) => 3,
+        ArtifactKeys.Baseline => 2,
+        _ => 1,
+    };
 
     public static string? ContainerOf(ProfileCapture capture) => capture.Status?.Container ?? capture.Spec.Container;
 
@@ -68,7 +78,7 @@ internal static class CaptureRecords
         var record = report.Record;
         var old = current.Status;
         // The kubelet has said that it was OOM-killed. A sidecar that saw it survive its capture was right, at that time.
-        var isKilled = current.Metadata.Annotations?.ContainsKey(RecordNames.OomKillAnnotation) == true;
+        var isKilled = old?.Outcome == CaptureOutcome.OOMKilled || current.Metadata.Annotations?.ContainsKey(RecordNames.OomKillAnnotation) == true;
         var status = new ProfileCaptureStatus
         {
             Phase = record.Phase,

@@ -81,6 +81,7 @@ internal sealed class OomKillWatch
         if (marked is null && alive is not null && OomKills.IsRecorded(alive, kill))
         {
             // Its record was deleted, and is not wanted any more.
+            await CorrectAsync(kill, records, ct);
             return Forget(kill);
         }
         if (marked is null && candidate is null)
@@ -108,8 +109,10 @@ internal sealed class OomKillWatch
         }
         else
         {
-            await FinishMarkAsync(kill, marked, ct);
+            await SetKilledAsync(kill, marked, ct);
         }
+        var taken = marked is null || OomKills.IsPlaceholder(marked) ? candidate : marked;
+        await CorrectAsync(kill, records.Where(record => !ReferenceEquals(record, taken)), ct);
         await MarkPodAsync(kill, alive, ct);
         return Forget(kill);
     }
@@ -126,14 +129,19 @@ internal sealed class OomKillWatch
             }
     }
 
-    /// <summary>A report that came late takes the place of a record without a capture.</summary>
+    /// <summary>A report that came late takes the place of a record without a capture, or knows less of the end than is known.</summary>
     private void Look(ProfileCapture? record)
     {
         if (_leadsSince is null || record?.Status?.CaptureId is null || OomKills.MarkOf(record) is not null)
             return;
-        foreach (var other in _index.OfPod(new ResourceKey(record.Metadata.Namespace, record.Spec.PodName)))
+        var pod = new ResourceKey(record.Metadata.Namespace, record.Spec.PodName);
+        foreach (var other in _index.OfPod(pod))
             if (OomKills.Of(other) is { } kill && kill.Container == CaptureRecords.ContainerOf(record))
                 _queue.Add(kill);
+        if (record.Status.Outcome == CaptureOutcome.Exited && _pods.Get(pod) is { } alive)
+            foreach (var kill in OomKills.Of(alive))
+                if (OomKills.Mistaken(kill, [record]).Any())
+                    _queue.Add(kill);
     }
 
     /// <summary>No record, since nothing of the workload's was lost; but somebody should give it more memory.</summary>
@@ -212,20 +220,27 @@ internal sealed class OomKillWatch
         {
             Log.KillSuperseded(_log, kill.PodKey, placeholder.Metadata.Name);
         }
-        await FinishMarkAsync(kill, marked, ct);
+        await SetKilledAsync(kill, marked, ct);
     }
 
-    private async Task FinishMarkAsync(OomKill kill, ProfileCapture marked, CancellationToken ct)
+    /// <summary>One kill ends every capture of the life: those that are not its record say so too.</summary>
+    private async Task CorrectAsync(OomKill kill, IEnumerable<ProfileCapture> records, CancellationToken ct)
     {
-        if (marked.Status?.Outcome == CaptureOutcome.OOMKilled)
+        foreach (var record in OomKills.Mistaken(kill, [.. records]))
+            await SetKilledAsync(kill, record, ct);
+    }
+
+    private async Task SetKilledAsync(OomKill kill, ProfileCapture record, CancellationToken ct)
+    {
+        if (record.Status?.Outcome == CaptureOutcome.OOMKilled)
             return;
         var why = $"the kubelet: the container was OOM-killed at {kill.FinishedAt.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}"
-            + (marked.Status?.Outcome == CaptureOutcome.Survived ? ", after it had survived the capture" : "");
+            + (record.Status?.Outcome == CaptureOutcome.Survived ? ", after it had survived the capture" : "");
         await _captures.PatchStatusAsync(
-            ResourceKey.Of(marked),
+            ResourceKey.Of(record),
             new ResourcePatch.Merge(new JsonObject
             {
-                ["metadata"] = new JsonObject { ["resourceVersion"] = marked.Metadata.ResourceVersion },
+                ["metadata"] = new JsonObject { ["resourceVersion"] = record.Metadata.ResourceVersion },
                 ["status"] = new JsonObject { ["outcome"] = nameof(CaptureOutcome.OOMKilled), ["outcomeReason"] = why },
             }),
             ct);

@@ -44,8 +44,8 @@ internal static class OomKills
     }
 
     /// <summary>
-    /// The capture of a kill: begun in the life that was ended, or when its end was noticed, and nearest to it. What the sidecar saw die comes first, then what it lost
-    /// sight of, then what survived its capture a short while before.
+    /// The capture of a kill: begun in the life that was ended, or when its end was noticed. What the sidecar saw die comes first, then what it lost
+    /// sight of, then what survived its capture a short while before; of these what has a heap, and the nearest to the kill.
     /// </summary>
     /// <param name="records">Of the pod.</param>
     public static ProfileCapture? Match(OomKill kill, IReadOnlyList<ProfileCapture> records) => records
@@ -57,14 +57,26 @@ internal static class OomKills
             && (status.Outcome switch
             {
                 CaptureOutcome.Survived => status.CompletedAt >= kill.FinishedAt - StillTells,
-                // The kubelet knows better than a sidecar that came too late to read the cgroup's counter: it saw the same end.
-                CaptureOutcome.Exited => status.CompletedAt >= kill.FinishedAt - Rounding,
+                CaptureOutcome.Exited => SawEnd(kill, record),
                 _ => true,
             }))
         .OrderBy(record => record.Status!.Outcome switch { CaptureOutcome.OOMKilled => 0, null => 1, CaptureOutcome.Exited => 2, _ => 3 })
-        .ThenByDescending(CaptureRecords.HasArtifact)
+        .ThenByDescending(CaptureRecords.Worth)
         .ThenByDescending(record => record.Status!.StartedAt)
         .FirstOrDefault();
+
+    /// <summary>
+    /// The captures of the same life that saw this end and took it for another, with the one that has the kill's mark or without it: the kubelet
+    /// knows better than a sidecar that came too late to read the cgroup's counter.
+    /// </summary>
+    /// <param name="records">Of the pod.</param>
+    public static IEnumerable<ProfileCapture> Mistaken(OomKill kill, IReadOnlyList<ProfileCapture> records) => records
+        .Where(record => record.Status is { CaptureId: not null, StartedAt: not null, Outcome: CaptureOutcome.Exited } status
+            && status.PodUid == kill.PodUid
+            && CaptureRecords.ContainerOf(record) == kill.Container
+            && (MarkOf(record) ?? kill.ContainerId) == kill.ContainerId
+            && IsOfLife(kill, record)
+            && SawEnd(kill, record));
 
     /// <summary>Which kill a record belongs to, by its container id; null: none.</summary>
     public static string? MarkOf(ProfileCapture record) => record.Metadata.Annotations?.GetValueOrDefault(RecordNames.OomKillAnnotation);
@@ -119,6 +131,8 @@ internal static class OomKills
 
     private static HashSet<string> Recorded(Pod pod) =>
         [.. (pod.Metadata.Annotations?.GetValueOrDefault(RecordNames.RecordedKillsAnnotation) ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries)];
+
+    private static bool SawEnd(OomKill kill, ProfileCapture record) => record.Status!.CompletedAt >= kill.FinishedAt - Rounding;
 
     private static bool IsOfLife(OomKill kill, ProfileCapture record)
     {

@@ -17,9 +17,14 @@ internal sealed record TargetEnd(DateTimeOffset At, CaptureOutcome Outcome, stri
     /// <param name="status">How the kernel says that it ended; null: it does not say.</param>
     /// <param name="usedShare">The last working set as a share of the limit; null: no limit.</param>
     /// <param name="grownShare">The same with the growth from then until now; null: as it was.</param>
-    public static TargetEnd Judge(DateTimeOffset at, long? oomKillsBefore, long? oomKillsNow, ExitStatus? status, double? usedShare, double? grownShare = null)
+    /// <param name="oomKillsSeen">The counter in the last sample.</param>
+    public static TargetEnd Judge(
+        DateTimeOffset at, long? oomKillsBefore, long? oomKillsNow, ExitStatus? status, double? usedShare, double? grownShare = null, long? oomKillsSeen = null)
     {
         const double atTheLimit = 0.95, nearTheCeiling = 0.9;
+        // A sample of a process that is being killed has the counter risen and memory falling already; then the cgroup may be gone before the process is seen to be.
+        if (oomKillsNow is null && oomKillsSeen > oomKillsBefore)
+            oomKillsNow = oomKillsSeen;
         if (oomKillsNow > oomKillsBefore && status is null or { Signal: ExitStatus.SigKill })
             return new TargetEnd(at, CaptureOutcome.OOMKilled, $"the cgroup's oom_kill counter went from {oomKillsBefore} to {oomKillsNow}", status);
         var ended = status?.ToString() ?? "the process ended; the kernel does not say how";

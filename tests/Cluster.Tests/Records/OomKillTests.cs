@@ -73,6 +73,52 @@ public sealed class OomKillTests
     }
 
     [Fact]
+    public async Task Every_capture_of_the_life_says_that_it_was_a_kill_where_the_sidecar_took_it_for_an_exit()
+    {
+        await using var ground = await RecordsGround.StartAsync();
+        await ground.PolicyAsync("checkout");
+        var pod = await ground.PodAsync("a");
+        var replica = await ground.ReplicaAsync(leads: true);
+        var token = await ground.TokenAsync(pod);
+        foreach (var (id, seconds) in new[] { ("aaaa", -7), ("bbbb", -4), ("cccc", -1) })
+            Assert.Equal(200, await replica.PutAsync(Ended(id, 1, seconds, hasHeap: id != "cccc"), token));
+        await ground.KillAsync(pod, "app", "containerd://1", _killed.AddMinutes(-1), _killed);
+        await AllKilledAsync(3);
+        Assert.Equal((1, 0), (await replica.SampleAsync(Yes), await replica.SampleAsync(No)));
+
+        // One that comes when the kill has its record already, and one that says the same again.
+        Assert.Equal(200, await replica.PutAsync(Ended("dddd", 1, -2), token));
+        Assert.Equal(200, await replica.PutAsync(Ended("aaaa", 2, -7), token));
+        await AllKilledAsync(4);
+        Assert.Equal((1, 0), (await replica.SampleAsync(Yes), await replica.SampleAsync(No)));
+
+        CaptureReport Ended(string id, int sequence, int seconds, bool hasHeap = true)
+        {
+            var report = ground.Report(id, sequence, _killed.AddSeconds(seconds), CaptureOutcome.Exited);
+            return report with
+            {
+                Record = report.Record with
+                {
+                    OutcomeReason = "killed by signal 9",
+                    CompletedAt = _killed.AddSeconds(1),
+                    Artifacts = hasHeap ? report.Record.Artifacts : [report.Record.Artifacts[0] with { Type = "Process", Key = "process.json" }],
+                },
+            };
+        }
+
+        async Task AllKilledAsync(int count)
+        {
+            var records = await Eventually.Holds(
+                ground.ListAsync,
+                records => records.Count == count && records.All(record => record.Status?.Outcome == CaptureOutcome.OOMKilled),
+                $"{count} records of a kill",
+                TimeSpan.FromSeconds(20));
+            Assert.All(records, record => Assert.StartsWith("the kubelet: the container was OOM-killed at ", record.Status!.OutcomeReason, StringComparison.Ordinal));
+            Assert.Equal("bbbb", Assert.Single(records, record => OomKills.MarkOf(record) is not null).Status!.CaptureId);
+        }
+    }
+
+    [Fact]
     public async Task A_late_report_takes_the_place_of_the_record_without_a_capture()
     {
         await using var ground = await RecordsGround.StartAsync();

@@ -78,6 +78,46 @@ public sealed class OomKillsTests
             A.Capture("empty", "oom-kill", CapturePhase.Failed, CaptureOutcome.OOMKilled, s_killed, s_killed, hasArtifact: false)));
 
     [Fact]
+    public void Of_two_with_something_in_them_the_one_with_a_heap_counts()
+    {
+        var heap = Died("heap", s_killed.AddSeconds(-9));
+        var (baseline, process) = (With("baseline", -6, "Baseline"), With("process", -3, "Process"));
+        Assert.Equal("heap", Matched(process, baseline, heap));
+        Assert.Equal("baseline", Matched(process, baseline));
+        Assert.Equal("process", Matched(process));
+        // The copy that the operator keeps of a record has room for one artifact.
+        Assert.Equal("heap", Matched(process, CaptureIndex.Trim(heap with { Status = heap.Status! with { Artifacts = [.. process.Status!.Artifacts!, .. heap.Status.Artifacts!] } })));
+
+        static ProfileCapture With(string name, int seconds, string type)
+        {
+            var capture = Died(name, s_killed.AddSeconds(seconds));
+            return capture with { Status = capture.Status! with { Artifacts = [new CaptureArtifact(type, "x", 1, A.Sha, null, null)] } };
+        }
+    }
+
+    [Fact]
+    public void Every_capture_that_took_the_kill_for_an_exit_is_mistaken_and_no_other()
+    {
+        var exited = A.Capture("exited", outcome: CaptureOutcome.Exited, started: s_killed.AddSeconds(-8), completed: s_killed.AddSeconds(1));
+        var mine = new Dictionary<string, string> { [RecordNames.OomKillAnnotation] = s_kill.ContainerId };
+        var others = new Dictionary<string, string> { [RecordNames.OomKillAnnotation] = "containerd://other" };
+        ProfileCapture[] mistaken = [exited, exited with { Metadata = exited.Metadata with { Name = "marked", Annotations = mine } }];
+        ProfileCapture[] right =
+        [
+            Died("died", s_killed.AddSeconds(-4)),
+            exited with { Status = exited.Status! with { Outcome = CaptureOutcome.Survived } },
+            exited with { Status = exited.Status! with { Outcome = null } },
+            exited with { Status = exited.Status! with { CompletedAt = s_killed.AddSeconds(-3) } },
+            exited with { Status = exited.Status! with { StartedAt = s_started.AddSeconds(-10) } },
+            exited with { Status = exited.Status! with { StartedAt = s_killed.AddSeconds(5) } },
+            exited with { Status = exited.Status! with { PodUid = "another life of the name" } },
+            exited with { Status = exited.Status! with { Container = "proxy" } },
+            exited with { Metadata = exited.Metadata with { Annotations = others } },
+        ];
+        Assert.Equal(["exited", "marked"], OomKills.Mistaken(s_kill, [.. right, .. mistaken]).Select(record => record.Metadata.Name));
+    }
+
+    [Fact]
     public void One_that_saw_the_process_die_and_could_not_tell_of_what_belongs_to_the_kill()
     {
         var died = Died("died", s_killed.AddSeconds(-4));

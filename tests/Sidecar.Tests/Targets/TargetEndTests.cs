@@ -47,6 +47,17 @@ public sealed class TargetEndTests
     }
 
     [Fact]
+    public void A_kill_that_the_last_sample_counted_is_known_though_the_cgroup_is_gone()
+    {
+        var killed = new ExitStatus(null, 9);
+        var end = TargetEnd.Judge(default, 0, null, killed, 0.4, 0.41, oomKillsSeen: 1);
+        Assert.Equal((CaptureOutcome.OOMKilled, "the cgroup's oom_kill counter went from 0 to 1"), (end.Outcome, end.Reason));
+        Assert.Equal(CaptureOutcome.Exited, TargetEnd.Judge(default, 1, null, killed, 0.4, 0.41, oomKillsSeen: 1).Outcome);
+        Assert.Equal(CaptureOutcome.Exited, TargetEnd.Judge(default, 0, null, new ExitStatus(1, null), 0.4, 0.41, oomKillsSeen: 1).Outcome);
+        Assert.Equal(CaptureOutcome.OOMKilled, TargetEnd.Judge(default, 1, null, killed, 0.97, null, oomKillsSeen: 1).Outcome);
+    }
+
+    [Fact]
     public void The_reason_tells_how_it_is_known()
     {
         Assert.Equal("the cgroup's oom_kill counter went from 0 to 1", TargetEnd.Judge(default, 0, 1, new ExitStatus(null, 9), 0.9).Reason);
