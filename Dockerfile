@@ -3,7 +3,7 @@
 #   docker build --target premortem-operator -t premortem-operator .
 ARG SDK_IMAGE=mcr.microsoft.com/dotnet/sdk:10.0-noble
 ARG SIDECAR_BASE=mcr.microsoft.com/dotnet/runtime-deps:10.0-noble-chiseled
-ARG OPERATOR_BASE=mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled
+ARG OPERATOR_BASE=mcr.microsoft.com/dotnet/runtime-deps:10.0-noble-chiseled
 # source: compile here, in SDK_IMAGE. published: take what eng/images has put into the context, of programs that eng/build compiled.
 ARG BUILD=source
 
@@ -29,7 +29,7 @@ ARG VERSION=
 ARG CREATED=
 RUN dotnet publish sidecar -c Release -o /out --use-current-runtime -p:SourceRevisionId=${SOURCE_REVISION} \
  && eng/image-files premortem-sidecar /out /image \
- && eng/image-sbom premortem-sidecar "${VERSION}" "${CREATED}" artifacts/obj/Premortem.Sidecar/project.assets.json >/image/usr/share/premortem-sidecar.spdx.json
+ && eng/image-sbom premortem-sidecar "${VERSION}" "${CREATED}" artifacts/obj/Premortem.Sidecar/project.assets.json /out >/image/usr/share/premortem-sidecar.spdx.json
 
 FROM scratch AS sidecar-published
 COPY premortem-sidecar /image
@@ -77,16 +77,16 @@ COPY eng/image-files eng/image-sbom eng/
 ARG SOURCE_REVISION=
 ARG VERSION=
 ARG CREATED=
-RUN dotnet publish operator -c Release -o /out --use-current-runtime --self-contained false -p:PublishReadyToRun=true -p:SourceRevisionId=${SOURCE_REVISION} \
+RUN dotnet publish operator -c Release -o /out --use-current-runtime -p:PublishReadyToRun=true -p:SourceRevisionId=${SOURCE_REVISION} \
  && eng/image-files premortem-operator /out /image \
- && eng/image-sbom premortem-operator "${VERSION}" "${CREATED}" artifacts/obj/Premortem.Operator/project.assets.json >/image/usr/share/premortem-operator.spdx.json
+ && eng/image-sbom premortem-operator "${VERSION}" "${CREATED}" artifacts/obj/Premortem.Operator/project.assets.json /out >/image/usr/share/premortem-operator.spdx.json
 
 FROM scratch AS operator-published
 COPY premortem-operator /image
 
 FROM operator-${BUILD} AS operator-image
 
-# The base has the .NET runtime; there is no shell and no package manager in it either. It trusts the cluster by what the service account brings.
+# The program brings its runtime; there is no shell and no package manager in the base either. It trusts the cluster by what the service account brings.
 FROM ${OPERATOR_BASE} AS premortem-operator
 ARG SOURCE_REVISION=
 ARG SOURCE_URL=
