@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Premortem.Cli.Stores;
 using Premortem.Contracts.Policies;
+using Premortem.Dumps;
 using Premortem.Profiles;
 using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Pprof;
@@ -18,7 +19,7 @@ internal sealed class ProfileInput(World world)
     // What a person would most likely look into, in a folder that has several.
     private static readonly string[] Types = ["heap", "types", "allocs", "allocations", "cpu", "goroutine", "block", "mutex", "threadcreate"];
 
-    private static readonly string[] Extensions = [".pb.gz", ".pb", ".nettrace.gz", ".nettrace", ".json", ".out"];
+    private static readonly string[] Extensions = [".pb.gz", ".pb", ".nettrace.gz", ".nettrace", ".json", ".out", ".dmp.gz", ".dmp"];
 
     private readonly Option<string?> _type = new("--type")
     {
@@ -38,6 +39,8 @@ internal sealed class ProfileInput(World world)
         HelpName = "n",
     };
 
+    private readonly Option<string?> _dac = DumpInput.Dac();
+
     private readonly StoredProfiles _stored = new(world);
 
     internal static Argument<string> Source(string name, string description) => new Argument<string>(name) { Description = description }.OfFileRefusingFlags();
@@ -47,6 +50,7 @@ internal sealed class ProfileInput(World world)
         command.Add(_type);
         command.Add(_seconds);
         command.Add(_timeout);
+        command.Add(_dac);
         _stored.AddTo(command);
     }
 
@@ -64,7 +68,10 @@ internal sealed class ProfileInput(World world)
             if (UrlOf(source) is { } url)
                 return ProfileContent.Read(await GetAsync(url, source, parsed.GetValue(_seconds), parsed.GetValue(_timeout), ct), withGraph);
             if (StoredProfiles.IsOne(source))
-                return ProfileContent.Read(await _stored.ReadAsync(parsed, source, names => Choose(names, type ?? parsed.GetValue(_type), "the capture"), ct), withGraph);
+            {
+                await using var stored = await _stored.ReadAsync(parsed, source, names => Choose(names, type ?? parsed.GetValue(_type), "the capture"), ct);
+                return Read(stored, path: null);
+            }
             // It was the number of rows before captures could be named.
             if (_stored.Namespace(parsed) is { } ns && ns.All(char.IsAsciiDigit))
                 throw VerbException.Usage($"-n is the namespace of a capture, and {Printable.Of(source)} is none; the number of rows is -nodecount={ns}");
@@ -73,15 +80,23 @@ internal sealed class ProfileInput(World world)
             if (source != "-" && Directory.Exists(source))
                 source = FileIn(source, type ?? parsed.GetValue(_type));
             await using var input = LocalSource.Open(source);
-            return ProfileContent.Read(input, withGraph);
+            return Read(input, source);
         }
         catch (FileNotFoundException e)
         {
             throw Failed("there is no such file", e);
         }
-        catch (Exception e) when (e is ProfileFormatException or IOException or UnauthorizedAccessException or HttpRequestException)
+        catch (Exception e) when (e is ProfileFormatException or DumpException or IOException or UnauthorizedAccessException or HttpRequestException)
         {
             throw Failed(e.Message, e);
+        }
+
+        ProfileContent Read(Stream content, string? path)
+        {
+            if (!DumpInput.IsOne(content))
+                return ProfileContent.Read(content, withGraph);
+            var graph = DumpInput.Read(content, path, parsed.GetValue(_dac), world, ct);
+            return withGraph ? new ProfileContent.Heap(graph) : new ProfileContent.Types(graph.ToTable());
         }
 
         VerbException Failed(string problem, Exception e) =>
@@ -106,7 +121,7 @@ internal sealed class ProfileInput(World world)
     internal async Task<HeapGraph> ReadHeapAsync(ParseResult parsed, string source, CancellationToken ct, string? type = null) =>
         await ReadAsync(parsed, source, ct, type, withGraph: true) is ProfileContent.Heap heap
             ? heap.Graph
-            : throw new VerbException($"{Printable.Of(source)}: only the snapshot of a .NET heap (heap.nettrace.gz) has what holds its objects");
+            : throw new VerbException($"{Printable.Of(source)}: only the snapshot of a .NET heap (heap.nettrace.gz) or a dump with heap (.dmp.gz) has what holds its objects");
 
     /// <summary>The URL of an endpoint; null: it is a file's name. <c>https+insecure</c> trusts any certificate, as pprof has it.</summary>
     private static Uri? UrlOf(string source) =>

@@ -1,7 +1,9 @@
 using System.CommandLine;
 using Premortem.Cli.Captures;
 using Premortem.Contracts;
+using Premortem.Dumps;
 using Premortem.Profiles.Findings;
+using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Report;
 
 namespace Premortem.Cli.Reports;
@@ -16,11 +18,12 @@ internal static class ReportCommand
         var folder = new Argument<string>("folder") { Description = "A capture's folder, as 'premortem fetch' brings it." };
         var into = new Option<string?>("--output", "-o") { Description = "The file to write; - is standard output. Default: report.html in the folder.", HelpName = "file" };
         var force = new Option<bool>("--force") { Description = "Replace a file that is there." };
-        var command = new Command("report", "Make a capture's page: findings, memory, tables, flame graphs. One HTML file, which fetches nothing.") { folder, into, force };
-        ProfileVerb.SetAction(command, world, (parsed, _, _) =>
+        var dac = DumpInput.Dac();
+        var command = new Command("report", "Make a capture's page: findings, memory, tables, flame graphs. One HTML file, which fetches nothing.") { folder, into, force, dac };
+        ProfileVerb.SetAction(command, world, (parsed, _, ct) =>
         {
             var place = parsed.GetValue(folder)!;
-            var data = Read(world, place);
+            var data = Read(world, place, parsed.GetValue(dac), ct);
             var path = parsed.GetValue(into) ?? Path.Combine(place, Names.Report);
             OutputFile.Write(world, path, parsed.GetValue(force), stream => ReportPage.Write(stream, data));
             if (path != "-")
@@ -34,7 +37,7 @@ internal static class ReportCommand
         return command;
     }
 
-    private static ReportData Read(World world, string folder)
+    private static ReportData Read(World world, string folder, string? dac, CancellationToken ct)
     {
         if (!Directory.Exists(folder))
             throw new VerbException($"{Printable.Of(folder)}: there is no such folder; 'premortem fetch' brings one");
@@ -44,7 +47,7 @@ internal static class ReportCommand
         if (new FileInfo(manifest).Length > MostManifestBytes)
             throw new VerbException($"{Printable.Of(manifest)}: it is larger than {MostManifestBytes >> 20} MiB");
         var record = Manifest.Parse(File.ReadAllBytes(manifest), Printable.Of(manifest));
-        return new CapturedProfiles(record, PathOf, () => ReportBounds.Wide, PassedOver).ReadPage() with { Memory = ReadMemory() };
+        return new CapturedProfiles(record, PathOf, () => ReportBounds.Wide, PassedOver) { DumpReader = ReadDump }.ReadPage() with { Memory = ReadMemory() };
 
         // A manifest may be anybody's: what it names is looked for in its folder and nowhere else.
         string PathOf(string key) => key.Length > 0 && key[0] != '.' && Path.GetFileName(key) == key
@@ -64,6 +67,19 @@ internal static class ReportCommand
             {
                 PassedOver(Names.MemoryTimeline, e.Message);
                 return [];
+            }
+        }
+
+        HeapGraph ReadDump(string path)
+        {
+            using var file = File.OpenRead(path);
+            try
+            {
+                return DumpInput.Read(file, path, dac, world, ct);
+            }
+            catch (DumpException e)
+            {
+                throw new IOException(e.Message, e);
             }
         }
 

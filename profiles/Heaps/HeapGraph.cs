@@ -56,6 +56,9 @@ public sealed class HeapGraph
 
     internal PathTree Paths => _paths ??= PathTree.Of(this);
 
+    /// <summary>Which objects they are: a <see cref="TypeTable.Measure"/>.</summary>
+    internal string Measure { get; init; } = TypeTable.LiveObjects;
+
     /// <summary>The types that hold the heap.</summary>
     /// <param name="maxRows">How many types at most; the sums are of all.</param>
     public TypeTable ToTable(int maxRows = TypeTable.MaxRows)
@@ -63,7 +66,7 @@ public sealed class HeapGraph
         var (objects, bytes) = ByType();
         return new TypeTable
         {
-            Measure = TypeTable.LiveObjects,
+            Measure = Measure,
             Objects = Objects,
             Bytes = bytes.Sum(),
             IsPartial = IsPartial,

@@ -127,7 +127,8 @@ internal sealed class HeapGraphBuilder
     /// <summary>The graph of what was taken. The builder is empty then.</summary>
     /// <param name="isPartial">Whether more is missing than the builder can see.</param>
     /// <param name="stream">What it was read from, where that is known.</param>
-    public HeapGraph Build(bool isPartial, NettraceHeader? stream = null)
+    /// <param name="measure">Which objects they are: a <see cref="TypeTable.Measure"/>.</param>
+    public HeapGraph Build(bool isPartial, NettraceHeader? stream = null, string measure = TypeTable.LiveObjects)
     {
         var count = _addresses.Count;
         var (names, merged) = MergedNames();
@@ -185,6 +186,7 @@ internal sealed class HeapGraphBuilder
             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         return new HeapGraph
         {
+            Measure = measure,
             TakenAt = stream?.StartedAt ?? default,
             ProcessId = stream?.ProcessId ?? 0,
             PointerSize = stream?.PointerSize ?? 8,

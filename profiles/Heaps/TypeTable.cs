@@ -9,6 +9,9 @@ public sealed record TypeTable
     /// <summary>The <see cref="Measure"/> of a heap.</summary>
     public const string LiveObjects = "live objects";
 
+    /// <summary>The <see cref="Measure"/> of a dump, which no collection came before.</summary>
+    public const string AllObjects = "objects, those that wait for the next collection among them";
+
     /// <summary>What was counted, in words: <c>live objects</c>, <c>allocations of 5 s</c>.</summary>
     public required string Measure { get; init; }
 

@@ -25,6 +25,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
     private const int MostProcessBytes = 1 << 20;
 
     private const string HeapSuffix = "heap.nettrace.gz";
+    private const string DumpSuffix = ".dmp.gz";
 
     private const int MaxTop = 5;
 
@@ -45,12 +46,18 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
 
     private string? _flamesLeftOut;
 
+    /// <summary>Reads the heap in the dump that lies at a path. Null: nobody can, as where the runtime's own library is not at hand.</summary>
+    /// <exception cref="IOException">Thrown by it: the dump cannot be read.</exception>
+    public Func<string, HeapGraph>? DumpReader { get; init; }
+
     /// <summary>The page, but for what memory did and what thresholds there are, which no profile knows.</summary>
     public ReportData ReadPage()
     {
         var tables = ReadTables();
         var types = ReadTypes();
-        // A dump of the heap has no table, and tells more than what was there before it.
+        var dump = types is null ? ReadDump() : null;
+        types ??= dump?.Graph.ToTable();
+        // A dump of the heap that nobody reads here has no table, and tells more than what was there before it.
         var stand = types is null && !tables.Exists(IsOfHeap) && !record.Artifacts.Any(artifact => artifact is { Type: nameof(CaptureType.Heap), IsComplete: true })
             ? ReadBaselineTypes()
             : null;
@@ -62,8 +69,8 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
             Tables = tables,
             Types = types ?? stand?.Types,
             TypesBaselineAt = stand?.Baseline.TakenAt,
-            TypesFile = stand?.Baseline.Key ?? ArtifactKeys.Types,
-            Retention = ReadRetention(),
+            TypesFile = dump?.Key ?? stand?.Baseline.Key ?? ArtifactKeys.Types,
+            Retention = dump is { } read ? RetentionOf(read.Graph, read.Key) : ReadRetention(),
             Growth = growth,
             TypeGrowth = ReadTypeGrowth(),
             Goroutines = ReadGoroutines(),
@@ -143,12 +150,23 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
         return Try(key, () =>
         {
             using var file = File.OpenRead(pathOf(key));
-            if (ProfileContent.Read(file, withGraph: true) is not ProfileContent.Heap { Graph: { Objects: > 0 } graph })
-                return null;
-            if (ReportFlame.Of($"{key}: who holds it", graph.ToProfile()) is { } flame)
-                _flames.Insert(0, flame);
-            return new ReportRetention(graph.Retention(RetainedTypes, PathsOfEach), graph.BytesByRoot(), graph.IsPartial, key);
+            return ProfileContent.Read(file, withGraph: true) is ProfileContent.Heap { Graph: { Objects: > 0 } graph } ? RetentionOf(graph, key) : null;
         });
+    }
+
+    private ReportRetention RetentionOf(HeapGraph graph, string key)
+    {
+        if (ReportFlame.Of($"{key}: who holds it", graph.ToProfile()) is { } flame)
+            _flames.Insert(0, flame);
+        return new ReportRetention(graph.Retention(RetainedTypes, PathsOfEach), graph.BytesByRoot(), graph.IsPartial, key);
+    }
+
+    /// <summary>The heap in a dump that was captured; null: there is none, or nobody to read it.</summary>
+    private (HeapGraph Graph, string Key)? ReadDump()
+    {
+        if (DumpReader is not { } reader || record.Artifacts.FirstOrDefault(artifact => artifact.IsComplete && artifact.Key.EndsWith(DumpSuffix, StringComparison.Ordinal)) is not { Key: var key })
+            return null;
+        return Try(key, () => reader(pathOf(key))) is { Objects: > 0 } graph ? (graph, key) : null;
     }
 
     /// <summary>What the newest baseline of a .NET target tells that has anything to tell, for where nothing was captured; null: there is none, or none that can be read.</summary>

@@ -237,6 +237,13 @@ public sealed class DotNetSourceTests
         Assert.IsType<CaptureResult.Captured>(await cpu);
     }
 
+    /// <summary>A dump with heap, compressed, of a program that holds orders in a static list.</summary>
+    internal static async Task DumpAsync(string path)
+    {
+        await using var leak = await HoldAsync("-size", "20");
+        Assert.IsType<CaptureResult.Captured>(await CaptureAsync(leak, Heap(CaptureVariant.HeapDump, 0), path));
+    }
+
     private static PlannedCapture Heap(CaptureVariant variant, long bufferBytes) => new(CaptureType.Heap, PlanDecisions.Chosen, null) { Variant = variant, BufferBytes = bufferBytes };
 
     private static Task<DotNetLeak> HoldAsync(params string[] flags) => HoldAsync(null, flags);
