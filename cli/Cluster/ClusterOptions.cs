@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 
 namespace Premortem.Cli.Cluster;
 
@@ -14,10 +15,14 @@ internal sealed class ClusterOptions
     internal void AddTo(Command command, World world, params (Argument Argument, string Resource)[] names)
     {
         foreach (var (argument, resource) in names)
-            argument.CompletionSources.Add(context => Kubectl(context.ParseResult, world).Names(resource, Namespace(context.ParseResult)));
-        _namespace.CompletionSources.Add(context => Kubectl(context.ParseResult, world).Names("namespaces", null));
+            argument.CompletionSources.Add(context => Names(context, resource, Namespace(context.ParseResult)));
+        _namespace.CompletionSources.Add(context => Names(context, "namespaces", null));
         foreach (var option in new Option[] { _namespace, _context, _kubeconfig, _kubectl })
             command.Add(option);
+
+        // Help wants to know what may stand there, too, and is not worth asking the cluster.
+        IEnumerable<CompletionItem> Names(CompletionContext context, string resource, string? ns) =>
+            context is TextCompletionContext ? Kubectl(context.ParseResult, world).Names(resource, ns).Select(name => new CompletionItem(name)) : [];
     }
 
     internal string? Namespace(ParseResult parsed) => parsed.GetValue(_namespace);

@@ -72,6 +72,19 @@ public sealed class CompletionTests
     }
 
     [Theory]
+    [InlineData()]
+    [InlineData("fetch")]
+    [InlineData("capture")]
+    public void Help_asks_no_cluster(params string[] verb)
+    {
+        using var cluster = new FakeCluster().With("profilecaptures.premortem.dev.json", "profilecapture.premortem.dev/checkout-1\n").With("pods.json", "pod/checkout-7d9f\n");
+
+        var (exitCode, _, _) = Premortem.RunWith(new Dictionary<string, string?> { ["KUBECTL"] = cluster.Kubectl }, [.. verb, "--help"]);
+
+        Assert.Equal((0, ""), (exitCode, cluster.Calls));
+    }
+
+    [Theory]
     [InlineData("/bin/false")]
     [InlineData("/nowhere/kubectl")]
     public void Nothing_is_completed_where_the_cluster_does_not_answer(string kubectl) => Assert.Equal("", Completed($"premortem capture --kubectl {kubectl} c"));

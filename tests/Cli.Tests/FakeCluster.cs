@@ -40,7 +40,7 @@ internal sealed class FakeCluster : IDisposable
     internal string Kubectl => _folder.File("kubectl");
 
     /// <summary>What kubectl was called with, a line a call.</summary>
-    internal string Calls => File.ReadAllText(_folder.File("calls"));
+    internal string Calls => File.Exists(_folder.File("calls")) ? File.ReadAllText(_folder.File("calls")) : "";
 
     internal string Created => File.ReadAllText(_folder.File("created.json"));
 
