@@ -9,6 +9,9 @@ public static class ArtifactKeys
     /// <summary>The type table that goes with a .NET heap.</summary>
     public const string Types = "types.json";
 
+    /// <summary>The lines of a Go program's log that tell of its collections, each behind its time.</summary>
+    public const string GoCollections = "gctrace.txt";
+
     /// <summary>What <see cref="Artifact.Type"/> says of a file that the flight recorder took.</summary>
     public const string Baseline = nameof(Baseline);
 
@@ -41,6 +44,7 @@ public static class ArtifactKeys
         {
             "heap.nettrace.gz" or "heap.dmp.gz" or "allocations.nettrace" => nameof(CaptureType.Heap),
             "cpu.nettrace" => nameof(CaptureType.Cpu),
+            GoCollections => nameof(CaptureType.GcTrace),
             Types => nameof(Types),
             Names.MemoryTimeline => "MemoryTimeline",
             Names.Report => "Report",

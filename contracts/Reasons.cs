@@ -9,6 +9,8 @@ public static class Reasons
     public const string EndpointRefused = nameof(EndpointRefused);
     public const string DiagnosticsDisabled = nameof(DiagnosticsDisabled);
     public const string NotSupportedByRuntime = nameof(NotSupportedByRuntime);
+    public const string NotTraced = nameof(NotTraced);
+    public const string LogNotReadable = nameof(LogNotReadable);
     public const string InvalidContent = nameof(InvalidContent);
     public const string TooLarge = nameof(TooLarge);
     public const string TimedOut = nameof(TimedOut);

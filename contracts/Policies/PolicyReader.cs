@@ -308,8 +308,9 @@ public static partial class PolicyReader
         var path = fields.String("path", most: 256) ?? GoOptions.DefaultPath;
         if (!path.StartsWith('/') || path.Any(c => c is '?' or '#' || char.IsWhiteSpace(c) || char.IsControl(c)))
             fields.Wrong("path", $"is '{path}', but has to be a path that starts with '/', without spaces, '?' or '#'");
+        var gcTrace = fields.Boolean("gcTrace") ?? false;
         fields.NoOthers();
-        return new GoOptions(port, path.TrimEnd('/'));
+        return new GoOptions(port, path.TrimEnd('/'), gcTrace);
     }
 
     private static Storage? ReadStorage(DocumentFields storage, List<FieldProblem> warnings)

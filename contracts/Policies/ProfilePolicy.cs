@@ -129,7 +129,8 @@ public sealed record CaptureLimits
 
 /// <param name="Port">The port of <c>net/http/pprof</c>; null: found by itself from the listening sockets.</param>
 /// <param name="Path">The path under which the profiles stand.</param>
-public sealed record GoOptions(int? Port = null, string Path = GoOptions.DefaultPath)
+/// <param name="GcTrace">Whether the program tells each of its collections (<c>GODEBUG=gctrace=1</c>), and captures have them.</param>
+public sealed record GoOptions(int? Port = null, string Path = GoOptions.DefaultPath, bool GcTrace = false)
 {
     public const string DefaultPath = "/debug/pprof";
 }

@@ -5,8 +5,8 @@ using Premortem.Contracts.Policies;
 namespace Premortem.Operator.Injection;
 
 /// <summary>
-/// What a .NET container is given: where its runtime dials the sidecar, and the volume in which that socket and its dumps stand. These are
-/// the only changes that are made to a container of the user's.
+/// What a .NET container is given: where its runtime dials the sidecar, and the volume in which that socket and its dumps stand. Beside
+/// <see cref="GoTargets"/> these are the only changes that are made to a container of the user's.
 /// </summary>
 internal static class DotNetTargets
 {

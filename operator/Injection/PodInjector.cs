@@ -78,6 +78,8 @@ internal static class PodInjector
         var connected = watched.Where(target => DotNetTargets.Connect(target, sidecar.SharedVolume, patch, warnings)).ToArray();
         if (connected.Length > 0)
             sidecar.AddShared();
+        foreach (var target in watched)
+            GoTargets.Trace(target, patch, warnings);
 
         SidecarUser.Warn(pod, watched, warnings);
         WarnOfMissingLimits(pod, watched, warnings);

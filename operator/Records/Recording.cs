@@ -14,6 +14,7 @@ namespace Premortem.Operator.Records;
 internal sealed class Recording : IDisposable
 {
     private readonly TokenReviews _tokens;
+    private readonly GcTraces _gcTraces;
     private readonly ReportEndpoints _endpoints;
     private readonly CaptureController _controller;
     private readonly OomKillWatch _kills;
@@ -40,10 +41,12 @@ internal sealed class Recording : IDisposable
         var figures = new RecordMetrics(metrics);
         var index = new CaptureIndex(captures);
         _tokens = new TokenReviews((token, ct) => TokenReview.AskAsync(reviews, token, ct), figures, time);
+        _gcTraces = new GcTraces(new PodLogs(client), pods.Get, time);
         _endpoints = new ReportEndpoints(
             _tokens,
             new CaptureReports(captureApi, podApi, pods.Get, workloads, events, figures, time, log).TakeAsync,
             new SidecarStatuses(podApi, pods.Get).TakeAsync,
+            _gcTraces.ReadAsync,
             figures,
             time,
             log);
@@ -73,5 +76,9 @@ internal sealed class Recording : IDisposable
     /// <summary>What the leader does, until it is cancelled. The informers have synced.</summary>
     public Task LeadAsync(CancellationToken ct) => Task.WhenAll(_controller.RunAsync(ct), _kills.RunAsync(ct), _history.RunAsync(ct));
 
-    public void Dispose() => _tokens.Dispose();
+    public void Dispose()
+    {
+        _gcTraces.Dispose();
+        _tokens.Dispose();
+    }
 }

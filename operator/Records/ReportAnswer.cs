@@ -4,12 +4,15 @@ namespace Premortem.Operator.Records;
 /// <param name="Status">The HTTP status: 2xx and 4xx but 401, 403, 408 and 429 are final, everything else is tried again.</param>
 /// <param name="Result">One word, for the metric.</param>
 /// <param name="Field">Which field is wrong.</param>
-internal sealed record ReportAnswer(int Status, string Result, string? Detail = null, string? Field = null, TimeSpan? RetryAfter = null)
+/// <param name="Content">What was asked for, as text; null: nothing was.</param>
+internal sealed record ReportAnswer(int Status, string Result, string? Detail = null, string? Field = null, TimeSpan? RetryAfter = null, byte[]? Content = null)
 {
     public static ReportAnswer Taken { get; } = new(200, "taken");
 
     /// <summary>It says nothing new: an older report that came late, or one that came twice.</summary>
     public static ReportAnswer Unchanged { get; } = new(200, "unchanged");
+
+    public static ReportAnswer Text(byte[] content) => new(200, "given", Content: content);
 
     public static ReportAnswer Malformed(string detail) => new(400, "invalid", detail);
 

@@ -10,10 +10,12 @@ namespace Premortem.Operator.Records;
 /// <summary>What sidecars put: see docs/reference/reports-api.md. Every replica serves it.</summary>
 /// <param name="take">Takes a report of a pod.</param>
 /// <param name="takeStatus">Takes what a sidecar says of itself.</param>
+/// <param name="readGcTraces">Reads what a container's log has of collections: its name, since when, until when.</param>
 internal sealed class ReportEndpoints(
     TokenReviews tokens,
     Func<PodIdentity, CaptureReport, CancellationToken, Task<ReportAnswer>> take,
     Func<PodIdentity, SidecarStatus, CancellationToken, Task<ReportAnswer>> takeStatus,
+    Func<PodIdentity, string, string?, string?, CancellationToken, Task<ReportAnswer>> readGcTraces,
     RecordMetrics metrics,
     TimeProvider time,
     ILogger log)
@@ -42,6 +44,8 @@ internal sealed class ReportEndpoints(
                 return refusal;
             return _statusRates.Take(pod.Uid) is { } wait ? ReportAnswer.TooMany(wait) : await takeStatus(pod, reading.Report!, ct);
         }));
+        routes.MapGet(ReportPaths.GcTraces + "{container}", (HttpContext http, string container, string? since, string? until) =>
+            AnswerAsync(http, (pod, _, ct) => readGcTraces(pod, container, since, until, ct)));
     }
 
     private async Task AnswerAsync(HttpContext http, Func<PodIdentity, ReadOnlyMemory<byte>, CancellationToken, Task<ReportAnswer>> act)
@@ -149,6 +153,12 @@ internal sealed class ReportEndpoints(
         // Whoever still sends a body that nobody wants is not listened to.
         if (answer.Status is StatusCodes.Status413PayloadTooLarge or StatusCodes.Status408RequestTimeout && HttpProtocol.IsHttp11(http.Request.Protocol))
             http.Response.Headers.Connection = "close";
+        if (answer.Content is { } content)
+        {
+            http.Response.ContentType = MediaTypeNames.Text.Plain;
+            await http.Response.Body.WriteAsync(content, CancellationToken.None);
+            return;
+        }
         var body = answer.Status < 400
             ? new JsonObject { ["result"] = answer.Result }
             : new JsonObject

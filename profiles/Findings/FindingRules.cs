@@ -1,6 +1,7 @@
 using System.Globalization;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
+using Premortem.Profiles.GoGc;
 using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Report;
 
@@ -40,7 +41,7 @@ public static class FindingRules
         ArgumentNullException.ThrowIfNull(data);
         Finding?[] all =
         [
-            OutsideHeap(data), PageCache(data), Holder(data), TypeHolder(data), Root(data.Retention), Leak(data), LeakByCollections(data), Churn(data),
+            OutsideHeap(data), PageCache(data), Holder(data), TypeHolder(data), Root(data.Retention), Leak(data) ?? LeakByTrace(data.Collections), LeakByCollections(data), Churn(data),
             Growth(data.Growth), Growth(data.TypeGrowth), Goroutines(data.Goroutines), BesideLiveHeap(data),
         ];
         return [.. all.OfType<Finding>()];
@@ -121,6 +122,17 @@ public static class FindingRules
         return rise < LeakRise || to - from < Mib
             ? null
             : LeakOf(rise, from, to, after[^1].At - after[0].At, Text($"{Names.MemoryTimeline}: heap_bytes after {after.Count} collections, the last third's lowest above the first third's highest"));
+    }
+
+    /// <summary>What a Go program told of its collections, where there are too few profiles to tell.</summary>
+    private static Finding? LeakByTrace(IReadOnlyList<GcCycle> cycles)
+    {
+        if (cycles.Count == 0 || GcSummary.Of(cycles) is not { IsFloorRising: true, Floors: [var from, _, var to] } summary || summary.Over < LeakTime)
+            return null;
+        var rise = (double)(to - from) / Math.Max(from, Mib);
+        return rise < LeakRise
+            ? null
+            : LeakOf(rise, from, to, summary.Over, Text($"{ArtifactKeys.GoCollections}: the least that was live in each third of {summary.Collections} collections"));
     }
 
     private static Finding LeakOf(double rise, long from, long to, TimeSpan time, string evidence) => new(

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Premortem.Contracts;
 using Premortem.Contracts.Policies;
 using Premortem.Profiles.Findings;
+using Premortem.Profiles.GoGc;
 using Premortem.Profiles.Graphs;
 using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Pprof;
@@ -23,6 +24,9 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
 
     /// <summary>What the sidecar writes is a quarter of it at most.</summary>
     private const int MostProcessBytes = 1 << 20;
+
+    /// <summary>What the operator gives is a quarter of it at most.</summary>
+    private const int MostCollectionBytes = 4 << 20;
 
     private const string HeapSuffix = "heap.nettrace.gz";
     private const string DumpSuffix = ".dmp.gz";
@@ -74,6 +78,7 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
             Growth = growth,
             TypeGrowth = ReadTypeGrowth(),
             Goroutines = ReadGoroutines(),
+            Collections = ReadCollections(),
             Process = ReadProcess(),
             Heaps = _heaps,
             Flames = _flames,
@@ -115,6 +120,17 @@ public sealed class CapturedProfiles(CaptureRecord record, Func<string, string> 
         return before is not null && Try(before.Key, () => GoroutineGroups.Of(PprofProfile.ReadFile(pathOf(before.Key), readBounds().DifferenceBytes), before.Key)) is { } earlier
             ? groups with { Before = earlier.Total, BeforeFile = before.Key }
             : groups;
+    }
+
+    private IReadOnlyList<GcCycle> ReadCollections()
+    {
+        if (record.Artifacts.FirstOrDefault(artifact => artifact is { Key: ArtifactKeys.GoCollections, IsComplete: true }) is not { Key: var key })
+            return [];
+        return Try(key, () =>
+        {
+            using var file = File.OpenRead(pathOf(key));
+            return file.Length <= MostCollectionBytes ? GcTraceLog.Read(file).Cycles : throw new IOException($"it has {file.Length} bytes, and at most {MostCollectionBytes} are read");
+        }) ?? [];
     }
 
     private JsonElement? ReadProcess()

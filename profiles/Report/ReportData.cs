@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Premortem.Contracts;
 using Premortem.Profiles.Findings;
+using Premortem.Profiles.GoGc;
 using Premortem.Profiles.Graphs;
 using Premortem.Profiles.Heaps;
 
@@ -39,6 +40,9 @@ public sealed record ReportData
 
     /// <summary>What each of the target's Go heap profiles has in all, baselines included.</summary>
     public IReadOnlyList<HeapPoint> Heaps { get; init; } = [];
+
+    /// <summary>The collections of a Go program, up to its end or the capture's; none: they were not traced.</summary>
+    public IReadOnlyList<GcCycle> Collections { get; init; } = [];
 
     /// <summary>Where the goroutines stand; null: not captured.</summary>
     public GoroutineGroups? Goroutines { get; init; }

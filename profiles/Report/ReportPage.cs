@@ -68,6 +68,7 @@ public static class ReportPage
         if (data.TypeGrowth is { } typeGrowth)
             TypeSection.WriteGrowth(writer, typeGrowth);
         WriteGoroutines(writer, data.Goroutines);
+        CollectionsSection.Write(writer, data.Collections);
         WriteArtifacts(writer, record);
         WritePlan(writer, record);
         WriteTriggers(writer, record);

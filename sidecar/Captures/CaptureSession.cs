@@ -43,6 +43,9 @@ internal sealed class CaptureSession(
     /// <summary>An end that the kernel tells of is seen by then.</summary>
     private static readonly TimeSpan SeenWithin = TimeSpan.FromSeconds(2);
 
+    /// <summary>The kubelet's clock is this machine's, and stamps a line when it reads it.</summary>
+    private static readonly TimeSpan ClockSlack = TimeSpan.FromSeconds(1);
+
     private readonly Lock _lock = new();
     private readonly List<FiredTrigger> _alsoFired = [];
     private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -139,6 +142,7 @@ internal sealed class CaptureSession(
             // What there is, before it is known how it ends, which may take a minute.
             around.Reporter.Tell(capture, @as: record => record with { Phase = RecordWriter.PhaseOf(record), CompletedAt = around.Time.GetUtcNow() });
             var end = await AwaitOutcomeAsync(capture);
+            await AddCollectionsAsync(capture, end);
             lock (_lock)
                 around.Records.Complete(capture, around.Timeline, end, _alsoFired, around.Spec.Triggers);
             around.Reporter.Tell(capture);
@@ -227,6 +231,39 @@ internal sealed class CaptureSession(
                 Log.BaselineAdded(around.Log, life.Identity.Container, Math.Round(baseline.AgeAt(trigger.At).TotalSeconds, 1), artifact.Bytes);
             around.Uploader.Wake();
         }
+    }
+
+    /// <summary>What the log of a Go program has of its collections up to its end. The log outlives it, so that this comes last.</summary>
+    private async Task AddCollectionsAsync(SpooledCapture capture, TargetEnd? end)
+    {
+        if (!around.Spec.Go.GcTrace || life.Identity.Runtime is not { Kind: RuntimeKind.Go })
+            return;
+        var now = around.Time.GetUtcNow();
+        var artifact = new Artifact { Type = nameof(CaptureType.GcTrace), Key = ArtifactKeys.GoCollections, StartedAt = now };
+        var began = now - (around.Proc.AgeOf(life.StartTicks) ?? TimeSpan.FromDays(1)) - ClockSlack;
+        var (lines, problem) = await around.Reporter.AskCollectionsAsync(life.Identity.Container, began, (end?.At ?? now) + ClockSlack, around.Stopping);
+        try
+        {
+            if (lines is { Length: > 0 })
+            {
+                using var file = capture.Begin(artifact.Key);
+                file.Write(lines);
+                artifact = artifact with { Bytes = file.Length, Sha256 = file.Complete() };
+            }
+            else
+            {
+                artifact = lines is null
+                    ? artifact with { Reason = Reasons.LogNotReadable, Error = problem }
+                    : artifact with { Reason = Reasons.NotTraced, Error = "the container's log has no collection of this program: its pod is older than spec.go.gcTrace, or it has had none, or it does not write to standard error" };
+            }
+        }
+        catch (SpoolException e)
+        {
+            artifact = artifact with { Reason = e.Reason, Error = e.Message };
+        }
+        capture.Add(artifact with { CompletedAt = around.Time.GetUtcNow() });
+        if (artifact.Error is { } error)
+            Log.NotCaptured(around.Log, life.Identity.Container, artifact.Key, artifact.Reason!, error);
     }
 
     /// <summary>What the plan is made for, as far as it is known now.</summary>

@@ -6,6 +6,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using System.Text.Json;
 using Premortem.Contracts;
 using Premortem.Sidecar.Hosting;
 
@@ -86,37 +87,93 @@ internal sealed class ReportClient : IDisposable
     /// <param name="path">Of <see cref="ReportPaths"/>.</param>
     public async Task<ReportAnswer> PutAsync(string path, byte[] content, CancellationToken ct)
     {
+        ReportAnswer? answer = null;
+        var problem = await ExchangeAsync(HttpMethod.Put, path, content, async (response, patience) => answer = await AnswerAsync(response, patience), ct);
+        return answer ?? new ReportAnswer.Later(problem!);
+    }
+
+    /// <param name="path">Of <see cref="ReportPaths"/>.</param>
+    /// <param name="most">How many bytes are taken.</param>
+    /// <returns>What the operator gave, or why it did not.</returns>
+    public async Task<(byte[]? Content, string? Problem)> GetAsync(string path, int most, CancellationToken ct)
+    {
+        (byte[]?, string?) answer = default;
+        var problem = await ExchangeAsync(
+            HttpMethod.Get,
+            path,
+            null,
+            async (response, patience) =>
+            {
+                if (!response.IsSuccessStatusCode)
+                {
+                    answer = (null, Detail(await BeginningAsync(response, patience), (int)response.StatusCode));
+                    return;
+                }
+                await using var body = await response.Content.ReadAsStreamAsync(patience);
+                var bytes = new byte[most];
+                answer = (bytes[..await body.ReadAtLeastAsync(bytes, most, throwOnEndOfStream: false, patience)], null);
+            },
+            ct);
+        return problem is null ? answer : (null, problem);
+    }
+
+    /// <summary>What a problem (RFC 9457) says in words; of anything else all of it.</summary>
+    private static string Detail(string said, int status)
+    {
+        try
+        {
+            using var problem = JsonDocument.Parse(said);
+            if (problem.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("detail", out var detail) && detail.ValueKind == JsonValueKind.String)
+                said = detail.GetString()!;
+        }
+        catch (JsonException)
+        {
+            // A proxy's.
+        }
+        return string.Create(CultureInfo.InvariantCulture, $"{status}: {said}");
+    }
+
+    /// <returns>Why nothing came back; null: something did.</returns>
+    private async Task<string?> ExchangeAsync(HttpMethod method, string path, byte[]? content, Func<HttpResponseMessage, CancellationToken, Task> read, CancellationToken ct)
+    {
         using var timeout = new CancellationTokenSource(Patience, _time);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(ct, timeout.Token);
         try
         {
             if (ReadToken() is not { } token)
-                return new ReportAnswer.Later($"there is no token in {_tokenFile}");
-            using var request = new HttpRequestMessage(HttpMethod.Put, new Uri(_base, path));
+                return $"there is no token in {_tokenFile}";
+            using var request = new HttpRequestMessage(method, new Uri(_base, path));
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-            request.Content = new ByteArrayContent(content) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+            if (content is not null)
+                request.Content = new ByteArrayContent(content) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, patience.Token);
-            if (response.IsSuccessStatusCode)
-                return ReportAnswer.Taken.It;
-            var said = await BeginningAsync(response, patience.Token);
-            var detail = string.Create(CultureInfo.InvariantCulture, $"{(int)response.StatusCode} {said}").TrimEnd();
-            return response.StatusCode switch
-            {
-                HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity => new ReportAnswer.Refused(detail),
-                HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => new ReportAnswer.Later(detail, IsSlow: true),
-                HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable => new ReportAnswer.Later(detail, After: After(response)),
-                HttpStatusCode.InternalServerError or HttpStatusCode.Conflict => new ReportAnswer.Later(detail, IsOfThisOne: true),
-                _ => new ReportAnswer.Later(detail),
-            };
+            await read(response, patience.Token);
+            return null;
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
-            return new ReportAnswer.Later($"{_base.Authority} did not answer within {Patience.TotalSeconds:0} s");
+            return $"{_base.Authority} did not answer within {Patience.TotalSeconds:0} s";
         }
         catch (Exception e) when (e is HttpRequestException or IOException or UnauthorizedAccessException or FormatException)
         {
-            return new ReportAnswer.Later(e.InnerException is { } inner ? $"{e.Message} {inner.Message}" : e.Message);
+            return e.InnerException is { } inner ? $"{e.Message} {inner.Message}" : e.Message;
         }
+    }
+
+    private async Task<ReportAnswer> AnswerAsync(HttpResponseMessage response, CancellationToken ct)
+    {
+        if (response.IsSuccessStatusCode)
+            return ReportAnswer.Taken.It;
+        var said = await BeginningAsync(response, ct);
+        var detail = string.Create(CultureInfo.InvariantCulture, $"{(int)response.StatusCode} {said}").TrimEnd();
+        return response.StatusCode switch
+        {
+            HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity => new ReportAnswer.Refused(detail),
+            HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => new ReportAnswer.Later(detail, IsSlow: true),
+            HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable => new ReportAnswer.Later(detail, After: After(response)),
+            HttpStatusCode.InternalServerError or HttpStatusCode.Conflict => new ReportAnswer.Later(detail, IsOfThisOne: true),
+            _ => new ReportAnswer.Later(detail),
+        };
     }
 
     /// <summary>

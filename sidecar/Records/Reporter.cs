@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Premortem.Contracts;
@@ -85,6 +86,33 @@ internal sealed class Reporter(ReportQueue queue, string tokenFile, TimeProvider
             _status = content;
         }
         _wake.Release();
+    }
+
+    /// <summary>What the log of a container of this pod has of collections of Go: only the operator can read it.</summary>
+    /// <param name="stopping">From then on it is waited for as briefly as for anything else.</param>
+    /// <returns>The lines, or why there are none.</returns>
+    public async Task<(byte[]? Lines, string? Problem)> AskCollectionsAsync(string container, DateTimeOffset since, DateTimeOffset until, CancellationToken stopping)
+    {
+        if (Volatile.Read(ref _settings) is not { } settings)
+            return (null, "only the operator can read the log of another container, and this sidecar has none");
+        using var patience = new CancellationTokenSource();
+        await using var brief = stopping.Register(() => patience.CancelAfter(LastWords));
+        try
+        {
+            using var client = ReportClient.Open(settings, tokenFile, time);
+            return await client.GetAsync(
+                string.Create(CultureInfo.InvariantCulture, $"{ReportPaths.GcTraces}{Uri.EscapeDataString(container)}?since={since.UtcDateTime:O}&until={until.UtcDateTime:O}"),
+                ReportPaths.MaxGcTraceBytes,
+                patience.Token);
+        }
+        catch (FormatException e)
+        {
+            return (null, e.Message);
+        }
+        catch (OperationCanceledException)
+        {
+            return (null, "the operator did not answer before the sidecar had to end");
+        }
     }
 
     /// <summary>Works until <paramref name="ct"/> ends it. Once <paramref name="draining"/> says that nothing more will come, all is tried once more, briefly.</summary>

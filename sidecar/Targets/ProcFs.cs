@@ -77,6 +77,12 @@ internal sealed class ProcFs(string root = "/proc")
             };
     }
 
+    /// <summary>How long ago a process was started, by its ticks since the machine was; null: nobody says how long that is.</summary>
+    public TimeSpan? AgeOf(long startTicks) =>
+        Read($"{Root}/uptime")?.Split(' ') is [var text, ..] && double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var uptime)
+            ? TimeSpan.FromSeconds(Math.Clamp(uptime - ((double)startTicks / TicksPerSecond), 0, uptime))
+            : null;
+
     /// <summary>The path of the executable as the process sees it; null where it may not be read, or for a kernel thread.</summary>
     public string? Executable(int pid)
     {

@@ -15,7 +15,7 @@ public sealed class NightCallTests(Ground ground) : Story(ground)
     public async Task A_Go_service_that_is_OOM_killed_has_left_its_heap_in_the_bucket(int megabytesASecond)
     {
         var shop = await OpenShopAsync("night");
-        await shop.ApplyPolicyAsync("checkout", Policies.BeforeTheKill);
+        await shop.ApplyPolicyAsync("checkout", Policies.BeforeTheKill + "\ngo: {gcTrace: true}");
         await shop.ApplyAsync(shop.Deployment(
             "checkout", "go-leak", string.Create(CultureInfo.InvariantCulture, $"-rate {megabytesASecond} -delay 6s -spin=false"), pod: Policies.GoUser));
 
@@ -39,6 +39,9 @@ public sealed class NightCallTests(Ground ground) : Story(ground)
         Assert.InRange(stored.Record.Memory.WorkingSetBytes, 64L << 20, 256L << 20);
         Assert.True(stored.Artifact("Heap").IsComplete);
         Assert.Contains(Leak, await GoPprof.TopAsync(stored.PathOf(stored.Artifact("Heap").Key)), StringComparison.Ordinal);
+
+        // Its collections are from the log of a life that is over.
+        Assert.True(stored.Artifact("GcTrace").IsComplete, stored.Artifact("GcTrace").Error);
 
         // What the plugin does with it.
         await shop.AssertFetchedAsync(capture);

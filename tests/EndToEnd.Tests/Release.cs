@@ -31,7 +31,7 @@ public sealed class Release(Cluster cluster)
         (await cluster.KubectlAsync("apply", "--validate=false", "-f", Repository.Path("charts", "premortem", "crds"))).AssertOk();
         (await cluster.HelmAsync([
             "upgrade", "--install", Name, Repository.Path("charts", "premortem"), "--namespace", Namespace, "--create-namespace",
-            "--set", $"registry={Registry},image.tag={tag},sidecar.image.tag={tag}",
+            "--set", $"registry={Registry},image.tag={tag},sidecar.image.tag={tag},rbac.readGcTraces=true",
             .. settings.SelectMany(setting => new[] { "--set", setting }),
             "--wait", "--timeout", "180s",
             // A server before 1.25 does not know CEL rules, and refuses to apply what it does not know.

@@ -39,13 +39,20 @@ public sealed class SlowLeakTests(Ground ground) : Story(ground)
             Assert.True((await shop.Watch.UntilRunningAsync(app, timeout: TimeSpan.FromSeconds(60))).IsInjected);
 
         // It comes after them, so that when it has been seen long enough, they have.
-        await shop.ApplyPolicyAsync("leak", Policy);
+        await shop.ApplyPolicyAsync("leak", Policy + "\ngo: {gcTrace: true}");
         await shop.ApplyAsync(shop.Deployment("leak", "go-leak", "-rate 0.8 -spin=false", pod: Policies.GoUser));
         var leaking = await shop.Watch.UntilRunningAsync("leak", timeout: TimeSpan.FromSeconds(60));
         var capture = await shop.Watch.UntilCaptureAsync(leaking.Name, capture => capture.IsStored && capture.Trigger == "leak", "the rising floor fires", TimeSpan.FromSeconds(240));
         Assert.Equal("main.MemoryIntensiveFunc", capture.Top[0]);
         Assert.Equal(0, leaking.Restarts("app"));
         Say(capture.ToString());
+
+        // Each of its collections, from its log by way of the operator.
+        var stored = await shop.StoredAsync(capture);
+        Assert.True(stored.Artifact("GcTrace").IsComplete, stored.Artifact("GcTrace").Error);
+        var collections = (await shop.PremortemAsync("gctrace", stored.PathOf(stored.Artifact("GcTrace").Key))).AssertOk().Output;
+        Assert.Contains(" collections in ", collections, StringComparison.Ordinal);
+        Assert.Contains("<h2>Garbage collections</h2>", await File.ReadAllTextAsync(stored.PathOf("report.html")), StringComparison.Ordinal);
 
         // Nothing fired at the others, though they were watched: what is asked for comes.
         foreach (var app in quiet.Keys)

@@ -138,7 +138,7 @@ public sealed class OperatorStub : IAsyncDisposable
             if (bytes.AsSpan().IndexOf("\r\n\r\n"u8) is >= 0 and var end)
             {
                 var head = Encoding.Latin1.GetString(bytes, 0, end).Split("\r\n");
-                var length = int.Parse(head.First(line => line.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase)).Split(':')[1], CultureInfo.InvariantCulture);
+                var length = int.Parse(head.FirstOrDefault(line => line.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase))?.Split(':')[1] ?? "0", CultureInfo.InvariantCulture);
                 if (bytes.Length >= end + 4 + length)
                 {
                     pending.SetLength(0);

@@ -46,7 +46,7 @@ public sealed class PodInjectorTests
 
     [Theory]
     [MemberData(nameof(Injected))]
-    public void Nothing_of_the_user_s_is_changed_but_what_a_dotnet_container_is_given(string name)
+    public void Nothing_of_the_user_s_is_changed_but_what_a_dotnet_or_go_container_is_given(string name)
     {
         var @case = InjectionCase.Load(name);
         var (before, after) = (@case.Pod, Patched(@case));
@@ -195,6 +195,14 @@ public sealed class PodInjectorTests
             if (variable!["name"]!.GetValue<string>() == "DOTNET_DiagnosticPorts" && variable["value"]?.GetValue<string>() is { } value && value.Contains(Names.SharedDirectory, StringComparison.Ordinal))
             {
                 var before = own["env"]?.AsArray().LastOrDefault(one => one!["name"]!.GetValue<string>() == "DOTNET_DiagnosticPorts");
+                if (before is null)
+                    container["env"]!.AsArray().Remove(variable);
+                else
+                    variable.ReplaceWith(before.DeepClone());
+            }
+            else if (variable!["name"]!.GetValue<string>() == "GODEBUG" && variable["value"]?.GetValue<string>() is { } settings && settings.EndsWith("gctrace=1", StringComparison.Ordinal))
+            {
+                var before = own["env"]?.AsArray().LastOrDefault(one => one!["name"]!.GetValue<string>() == "GODEBUG");
                 if (before is null)
                     container["env"]!.AsArray().Remove(variable);
                 else

@@ -52,6 +52,7 @@ public sealed class ReportEndpointsTests : IAsyncLifetime
                 _statuses.Add((pod, status));
                 return Task.FromResult(_answer());
             },
+            (pod, container, since, until, _) => Task.FromResult(ReportAnswer.Text(Encoding.UTF8.GetBytes($"{pod.Name} {container} {since} {until}\n"))),
             metrics,
             _time,
             NullLogger.Instance).Map(_app);
@@ -84,6 +85,19 @@ public sealed class ReportEndpointsTests : IAsyncLifetime
     {
         Assert.Equal(HttpStatusCode.OK, (await PutAsync("/v1/status", RecordJson.Object(A.SidecarStatus()))).StatusCode);
         Assert.Equal("r1", Assert.Single(_statuses).Status.Revision);
+    }
+
+    [Fact]
+    public async Task Collections_are_given_to_the_pod_of_its_token_alone()
+    {
+        const string path = "/v1/gctraces/app?since=2026-03-01T12:00:00Z&until=2026-03-01T12:05:00Z";
+        Assert.Equal(HttpStatusCode.Unauthorized, (await _client.GetAsync(path, TestContext.Current.CancellationToken)).StatusCode);
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.TryAddWithoutValidation("Authorization", "Bearer good.good.good");
+        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        Assert.Equal((HttpStatusCode.OK, "text/plain"), (response.StatusCode, response.Content.Headers.ContentType!.MediaType));
+        Assert.Equal(
+            "checkout-7d9f-x2x app 2026-03-01T12:00:00Z 2026-03-01T12:05:00Z\n", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
     }
 
     [Fact]

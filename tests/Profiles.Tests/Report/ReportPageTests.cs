@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
@@ -6,6 +7,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Premortem.Contracts;
 using Premortem.Profiles.Findings;
+using Premortem.Profiles.GoGc;
 using Premortem.Profiles.Heaps;
 using Premortem.Profiles.Report;
 using Premortem.Testing;
@@ -39,6 +41,28 @@ public sealed class ReportPageTests
     [Fact]
     public void The_headline_names_the_function_that_holds_the_memory() =>
         Assert.Contains("<h1>98.6 % of live heap is held by main.MemoryIntensiveFunc</h1>", Write(Sample.Leak()), StringComparison.Ordinal);
+
+    [Fact]
+    public void The_collections_of_a_Go_program_are_a_timeline_with_the_last_ones_in_figures()
+    {
+        Assert.DoesNotContain("Garbage collections", Write(Sample.Leak()), StringComparison.Ordinal);
+        // A first life of two collections, and one whose floor rises.
+        var log = string.Concat(Lines(2, live: _ => 900), Lines(40, live: i => 4 + i));
+        var data = Sample.Leak() with { Collections = GcTraceLog.Read(new MemoryStream(Encoding.UTF8.GetBytes(log))).Cycles };
+        var page = Write(data);
+
+        Assert.Contains("40 collections in 39.0 s", page, StringComparison.Ordinal);
+        Assert.Contains("The floor of the live heap rises: 5 MiB → 18 MiB → 31 MiB.", page, StringComparison.Ordinal);
+        Assert.Contains("aria-label=\"Live heap after 40 collections, up to 44 MiB\"", page, StringComparison.Ordinal);
+        Assert.Contains("<td class=\"n\">40</td><td class=\"n\">40.000 s</td>", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("<td class=\"n\">25</td><td class=\"n\">25.000 s</td>", page, StringComparison.Ordinal);
+        Assert.Contains("25 before these.", page, StringComparison.Ordinal);
+        Assert.Contains("gctrace.txt: the least that was live in each third of 40 collections", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("NaN", Write(data with { Collections = [data.Collections[0]] }), StringComparison.Ordinal);
+
+        static string Lines(int count, Func<int, int> live) => string.Concat(Enumerable.Range(1, count).Select(i =>
+            string.Create(CultureInfo.InvariantCulture, $"2026-03-01T12:00:00Z gc {i} @{i}.0s 1%: 0.1+2.0+0.1 ms clock, 0.2+0.1/1.0/0.5+0.2 ms cpu, {live(i) + 2}->{live(i) + 2}->{live(i)} MB, {live(i) + 4} MB goal, 2 P\n")));
+    }
 
     [Fact]
     public void The_types_of_a_managed_heap_are_on_the_page_and_in_its_headline()

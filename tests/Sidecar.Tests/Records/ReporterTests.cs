@@ -51,6 +51,29 @@ public sealed class ReporterTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Collections_are_asked_of_the_operator_and_what_it_says_instead_is_told()
+    {
+        var (since, until) = (new DateTimeOffset(2026, 3, 1, 12, 0, 0, TimeSpan.Zero), new DateTimeOffset(2026, 3, 1, 12, 5, 0, TimeSpan.Zero));
+        var reporter = Run();
+        Assert.Null((await reporter.AskCollectionsAsync("app", since, until, CancellationToken.None)).Lines);
+        reporter.Follow(_operator.Settings);
+        _operator.Answer = _ => (200, "", "gc 1 @0.1s"u8.ToArray());
+        var (lines, problem) = await reporter.AskCollectionsAsync("app", since, until, CancellationToken.None);
+        Assert.Equal(("gc 1 @0.1s", null), (System.Text.Encoding.UTF8.GetString(lines!), problem));
+        var request = Assert.Single(_operator.Requests);
+        Assert.Equal(("/v1/gctraces/app?since=2026-03-01T12:00:00.0000000Z&until=2026-03-01T12:05:00.0000000Z", "token-1"), (request.Path, request.Token));
+
+        _operator.Answer = _ => (403, "", "{\"detail\": \"the operator may not read the logs of pods\"}"u8.ToArray());
+        Assert.Equal((null, "403: the operator may not read the logs of pods"), await reporter.AskCollectionsAsync("app", since, until, CancellationToken.None));
+
+        // At its end a sidecar has little time.
+        var gate = new TaskCompletionSource();
+        _operator.Gate = gate.Task;
+        Assert.Equal((null, "the operator did not answer before the sidecar had to end"), await reporter.AskCollectionsAsync("app", since, until, new CancellationToken(canceled: true)));
+        gate.SetResult();
+    }
+
+    [Fact]
     public async Task Of_one_capture_the_newest_is_told()
     {
         var reporter = Run();
