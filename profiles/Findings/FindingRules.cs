@@ -124,15 +124,18 @@ public static class FindingRules
             : LeakOf(rise, from, to, after[^1].At - after[0].At, Text($"{Names.MemoryTimeline}: heap_bytes after {after.Count} collections, the last third's lowest above the first third's highest"));
     }
 
-    /// <summary>What a Go program told of its collections, where there are too few profiles to tell.</summary>
+    /// <summary>
+    /// What a Go program told of its collections, where there are too few profiles to tell. The first third may be of a program that starts, and
+    /// fills what it needs.
+    /// </summary>
     private static Finding? LeakByTrace(IReadOnlyList<GcCycle> cycles)
     {
-        if (cycles.Count == 0 || GcSummary.Of(cycles) is not { IsFloorRising: true, Floors: [var from, _, var to] } summary || summary.Over < LeakTime)
+        if (cycles.Count == 0 || GcSummary.Of(cycles) is not { IsFloorRising: true, Floors: [_, var from, var to] } summary || summary.Over < LeakTime)
             return null;
         var rise = (double)(to - from) / Math.Max(from, Mib);
         return rise < LeakRise
             ? null
-            : LeakOf(rise, from, to, summary.Over, Text($"{ArtifactKeys.GoCollections}: the least that was live in each third of {summary.Collections} collections"));
+            : LeakOf(rise, from, to, summary.Over / 3, Text($"{ArtifactKeys.GoCollections}: the least that was live in the second and in the last third of {summary.Collections} collections"));
     }
 
     private static Finding LeakOf(double rise, long from, long to, TimeSpan time, string evidence) => new(
