@@ -41,7 +41,7 @@ public static class FindingRules
         ArgumentNullException.ThrowIfNull(data);
         Finding?[] all =
         [
-            OutsideHeap(data), PageCache(data), Holder(data), TypeHolder(data), Root(data.Retention), Leak(data) ?? LeakByTrace(data.Collections), LeakByCollections(data), Churn(data),
+            OutsideHeap(data), PageCache(data), Holder(data), TypeHolder(data), Root(data), Leak(data) ?? LeakByTrace(data.Collections), LeakByCollections(data), Churn(data),
             Growth(data.Growth), Growth(data.TypeGrowth), Goroutines(data.Goroutines), BesideLiveHeap(data),
         ];
         return [.. all.OfType<Finding>()];
@@ -63,26 +63,25 @@ public static class FindingRules
 
     private static Finding? TypeHolder(ReportData data)
     {
-        if (data.Types is not { Measure: TypeTable.LiveObjects, Bytes: > 0, Rows: [var largest, ..] } types || largest.Bytes * 100.0 / types.Bytes < HolderPercent)
+        if (data.Types is not { IsOfHeap: true, Bytes: > 0, Rows: [var largest, ..] } types || largest.Bytes * 100.0 / types.Bytes < HolderPercent)
             return null;
-        var whole = types.IsPartial ? "the part of the heap that was seen" : "live heap";
         return new Finding(
             FindingKind.Holder,
-            Text($"{largest.Bytes * 100.0 / types.Bytes:0.#} % of {whole} is held by {largest.Name}"),
+            Text($"{largest.Bytes * 100.0 / types.Bytes:0.#} % of {types.Whole} is held by {largest.Name}"),
             Text($"{data.TypesFile}: {largest.Objects} objects, {Quantity.ForPeople(largest.Bytes)} of {Quantity.ForPeople(types.Bytes)}"));
     }
 
     /// <summary>A part of a heap says nothing of what the rest hangs on.</summary>
-    private static Finding? Root(ReportRetention? retention)
+    private static Finding? Root(ReportData data)
     {
-        if (retention is not { IsPartial: false, Bytes: > 0, Roots: [var (root, bytes), ..] } || bytes * 100.0 / retention.Bytes < RootPercent || !IsNamed(root))
+        if (data.Retention is not { IsPartial: false, Bytes: > 0, Roots: [var (root, bytes), ..] } retention || bytes * 100.0 / retention.Bytes < RootPercent || !IsNamed(root))
             return null;
         // The most of it that one path holds: what hangs there.
         var path = retention.Types.SelectMany(type => type.Paths).Where(path => path.Steps is [var first, _, ..] && first == root).MaxBy(path => path.Bytes);
         var way = path is null ? "" : $", by {path.Steps[1]}";
         return new Finding(
             FindingKind.Root,
-            Text($"{bytes * 100.0 / retention.Bytes:0.#} % of live heap hangs on {root}{way}"),
+            Text($"{bytes * 100.0 / retention.Bytes:0.#} % of {(data.Types is { Measure: TypeTable.AllObjects } dumped ? dumped.Whole : "live heap")} hangs on {root}{way}"),
             $"{retention.File}: shortest paths from the roots, {Quantity.ForPeople(bytes)} of {Quantity.ForPeople(retention.Bytes)}");
 
         // A handle or a stack is no one's in particular.

@@ -12,6 +12,18 @@ public sealed record TypeTable
     /// <summary>The <see cref="Measure"/> of a dump, which no collection came before.</summary>
     public const string AllObjects = "objects, those that wait for the next collection among them";
 
+    /// <summary>Whether it says what holds a heap, rather than what was allocated.</summary>
+    internal bool IsOfHeap => Measure is LiveObjects or AllObjects;
+
+    /// <summary>What shares are of, in a sentence.</summary>
+    internal string Whole => this switch
+    {
+        { IsOfHeap: false } => Measure,
+        { IsPartial: true } => "the part of the heap that was seen",
+        { Measure: AllObjects } => "the heap, garbage included,",
+        _ => "live heap",
+    };
+
     /// <summary>What was counted, in words: <c>live objects</c>, <c>allocations of 5 s</c>.</summary>
     public required string Measure { get; init; }
 

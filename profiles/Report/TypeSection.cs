@@ -14,13 +14,7 @@ internal static class TypeSection
 
     internal static string Headline(TypeTable types, TypeRow largest)
     {
-        var whole = types switch
-        {
-            { Measure: not TypeTable.LiveObjects } => types.Measure,
-            { IsPartial: true } => "the part of the heap that was seen",
-            _ => "live heap",
-        };
-        var verb = types.Measure == TypeTable.LiveObjects ? "held by" : "of";
+        var (whole, verb) = (types.Whole, types.IsOfHeap ? "held by" : "of");
         var share = string.Create(CultureInfo.InvariantCulture, $"{Share(largest.Bytes, types.Bytes):0.#}");
         return Share(largest.Bytes, types.Bytes) < WorthNaming
             ? $"No type stands out: the largest share of {whole}, {share} %, is {verb} {largest.Name}"
@@ -29,7 +23,7 @@ internal static class TypeSection
 
     internal static void Write(TextWriter writer, TypeTable types, ReportData data)
     {
-        writer.Write($"<section>\n<h2>{(types.Measure == TypeTable.LiveObjects ? "Which types hold the managed heap" : "Which types were allocated")}</h2>\n");
+        writer.Write($"<section>\n<h2>{(types.IsOfHeap ? "Which types hold the managed heap" : "Which types were allocated")}</h2>\n");
         if (data.TypesBaselineAt is { } taken)
             writer.Write(ReportPage.BaselineNote(data.Record.Trigger.At - taken));
         if (types.Rows.Count == 0)

@@ -86,6 +86,9 @@ public sealed class ReportPageTests
         Assert.Contains("<td class=\"n sum\">100 %</td><td class=\"n\">10</td>", page, StringComparison.Ordinal);
         Assert.DoesNotContain("<script>alert", page, StringComparison.Ordinal);
         Assert.Contains("75 % of the part of the heap that was seen is held by", Write(Sample.Leak() with { Tables = [], Types = types with { IsPartial = true } }), StringComparison.Ordinal);
+        var dumped = Write(Sample.Leak() with { Tables = [], Types = types with { Measure = TypeTable.AllObjects } });
+        Assert.Contains("<h1>75 % of the heap, garbage included, is held by Shop.Order&lt;T&gt;</h1>", dumped, StringComparison.Ordinal);
+        Assert.Contains("Which types hold the managed heap", dumped, StringComparison.Ordinal);
         Assert.Contains("75 % of allocations of 5s is of Shop.Order", Write(Sample.Leak() with { Tables = [], Types = types with { Measure = "allocations of 5s" } }), StringComparison.Ordinal);
     }
 
