@@ -18,8 +18,8 @@ public static class DumpedHeap
     {
         try
         {
-            if (ElfFile.EndOf(path) is var end && (ulong)new FileInfo(path).Length < end)
-                throw new DumpException($"it is cut off: {new FileInfo(path).Length} of {end} bytes are there");
+            if (ElfFile.Extent(path) is var (length, end) && length < end)
+                throw new DumpException($"it is cut off: {length} of {end} bytes are there");
             using var target = DataTarget.LoadDump(path);
             var clr = target.ClrVersions.FirstOrDefault()
                 ?? throw new DumpException("there is no .NET runtime in it: it has to be a dump of a .NET process that runs on CoreCLR, not of a Native AOT program");

@@ -33,14 +33,14 @@ internal static class ElfFile
         return null;
     }
 
-    /// <summary>Where the last of its segments ends: a file that is shorter was cut off.</summary>
-    public static ulong EndOf(string path)
+    /// <summary>How long the file is, and where the last of its segments ends: one that is shorter was cut off.</summary>
+    public static (ulong Length, ulong End) Extent(string path)
     {
         using var file = File.OpenHandle(path);
         ulong end = 0;
         foreach (var (_, offset, length) in Segments(file))
             end = Math.Max(end, length > ulong.MaxValue - offset ? ulong.MaxValue : offset + length);
-        return end;
+        return ((ulong)RandomAccess.GetLength(file), end);
     }
 
     private static List<(uint Type, ulong Offset, ulong Length)> Segments(SafeFileHandle file)
