@@ -20,11 +20,14 @@ public static class DumpedHeap
         {
             if (ElfFile.Extent(path) is var (length, end) && length < end)
                 throw new DumpException($"it is cut off: {length} of {end} bytes are there");
-            using var target = DataTarget.LoadDump(path);
+            var files = new RuntimeFiles();
+            using var target = DataTarget.LoadDump(path, new DataTargetOptions { FileLocator = files });
             var clr = target.ClrVersions.FirstOrDefault()
                 ?? throw new DumpException("there is no .NET runtime in it: it has to be a dump of a .NET process that runs on CoreCLR, not of a Native AOT program");
             // A dump with heap does not hold the version of the library, so that it cannot be compared: the build ID says that it is the same.
-            using var runtime = clr.CreateRuntime(library ?? DataAccess.Of(clr), ignoreMismatch: true);
+            library ??= DataAccess.Of(clr);
+            files.LookBeside(library);
+            using var runtime = clr.CreateRuntime(library, ignoreMismatch: true);
             if (!runtime.Heap.CanWalkHeap)
                 throw new DumpException("its heap cannot be walked: it is no dump with heap (dumpType Heap, WithHeap or Full), or the runtime was in the middle of a collection");
             return Graph(runtime, ct);

@@ -238,9 +238,11 @@ public sealed class DotNetSourceTests
     }
 
     /// <summary>A dump with heap, compressed, of a program that holds orders in a static list.</summary>
-    internal static async Task DumpAsync(string path)
+    /// <param name="dotnet">The .NET that the program runs on.</param>
+    internal static async Task DumpAsync(string path, string dotnet)
     {
-        await using var leak = await HoldAsync("-size", "20");
+        Need.Part(File.Exists(DotNetLeak.Program), "eng/targets builds the sample services");
+        await using var leak = await DotNetLeak.StartAsync(null, "", new Dictionary<string, string?> { ["DOTNET_ROOT"] = dotnet }, "-kind", "hold", "-size", "20");
         Assert.IsType<CaptureResult.Captured>(await CaptureAsync(leak, Heap(CaptureVariant.HeapDump, 0), path));
     }
 

@@ -13,9 +13,22 @@ public sealed class DumpVerbTests
     {
         using var folder = new TemporaryFolder();
         using var unpackedIn = new TemporaryFolder();
-        var environment = new Dictionary<string, string?> { ["TMPDIR"] = unpackedIn.Path };
+        var runtime = new DirectoryInfo(Path.GetDirectoryName(typeof(object).Assembly.Location)!);
+        var installed = runtime.Parent!.Parent!.Parent!.FullName;
+        var environment = new Dictionary<string, string?> { ["TMPDIR"] = unpackedIn.Path, ["DOTNET_ROOT"] = installed };
         var dump = folder.File("heap.dmp.gz");
-        await DotNetSourceTests.DumpAsync(dump);
+        // As from a container: what it ran on is not where it was, but the same runtime is installed.
+        using (var container = new TemporaryFolder())
+        {
+            foreach (var part in (string[])["host", Path.GetRelativePath(installed, runtime.FullName)])
+                foreach (var file in Directory.EnumerateFiles(Path.Combine(installed, part), "*", SearchOption.AllDirectories))
+                {
+                    var copy = Path.Combine(container.Path, Path.GetRelativePath(installed, file));
+                    Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+                    File.Copy(file, copy);
+                }
+            await DotNetSourceTests.DumpAsync(dump, container.Path);
+        }
 
         var top = (await PremortemProgram.RunAsync(environment, "top", dump)).AssertOk().Output;
         Assert.Contains(" Shop.Orders.OrderLine\n", top, StringComparison.Ordinal);
