@@ -114,9 +114,27 @@ internal sealed class FaultsGround : IAsyncDisposable
     public async Task<JsonNode> RunningPodAsync(string app) => (await Eventually.Holds(
         () => PodsAsync(app), pods => pods.Any(pod => Text(pod["status"]?["phase"]) == "Running"), $"{app} in {Namespace} runs", Patience))[0];
 
-    /// <summary>Waits until nothing of a pod runs; an old kubelet keeps the object of such a one for a while.</summary>
-    public Task PodEndedAsync(string name) => Eventually.Holds(
-        async () => Items(await GetAsync("pods", "--field-selector", $"metadata.name={name}")), pods => pods.All(HasEnded), $"{name} in {Namespace} ends", Patience);
+    /// <summary>Waits until nothing of a pod runs; an old kubelet keeps the object of such a one for a while, and tells late.</summary>
+    /// <returns>When its last container ended, after it was deleted; null: the object was gone before it told.</returns>
+    public async Task<TimeSpan?> PodEndedAsync(string name)
+    {
+        var pods = await Eventually.Holds(
+            async () => Items(await GetAsync("pods", "--field-selector", $"metadata.name={name}")), pods => pods.All(HasEnded), $"{name} in {Namespace} ends", Patience);
+        if (pods is not [var pod])
+            return null;
+        var ends = new[] { "containerStatuses", "initContainerStatuses" }
+            .SelectMany(field => pod["status"]?[field]?.AsArray() ?? [])
+            .Select(status => Text(status!["state"]?["terminated"]?["finishedAt"]))
+            .OfType<string>()
+            .Select(Time)
+            .ToList();
+        // It is deleted at the end of its grace period.
+        return ends.Count == 0 || Text(pod["metadata"]!["deletionTimestamp"]) is not { } deleted
+            ? null
+            : ends.Max() - Time(deleted).AddSeconds(-(double?)pod["metadata"]!["deletionGracePeriodSeconds"] ?? 0);
+
+        static DateTimeOffset Time(string text) => DateTimeOffset.Parse(text, CultureInfo.InvariantCulture);
+    }
 
     public static bool HasSidecar(JsonNode pod) => Containers(pod).Any(container => Text(container["name"]) == Names.SidecarContainer);
 

@@ -47,9 +47,11 @@ public sealed class FaultsOfThePodTests(Ground all) : FaultStory(all)
         var began = TimeProvider.System.GetTimestamp();
         // The pods that come after it are none of ours.
         await ground.MustAsync("scale", "deployment/app", "--replicas=0");
-        await ground.PodEndedAsync(pod);
+        var ended = await ground.PodEndedAsync(pod);
         var took = TimeProvider.System.GetElapsedTime(began);
-        Assert.True(took < TimeSpan.FromSeconds(30), $"the pod took {took.TotalSeconds:0} s to end, of a grace period of 20 s");
+        Assert.True(ended is null || ended < TimeSpan.FromSeconds(15), $"the pod's last container ended after {ended}, of a grace period of 20 s");
+        // A kubelet of 1.20 may take half a minute to tell of it.
+        Assert.True(took < TimeSpan.FromSeconds(60), $"the pod took {took.TotalSeconds:0} s to end, of a grace period of 20 s");
 
         var record = await ground.AssertWholeAsync(Assert.Single(await ground.WholeFoldersAsync()));
         Assert.Contains(record.Artifacts, artifact => artifact is { Type: "Heap", IsComplete: true });
