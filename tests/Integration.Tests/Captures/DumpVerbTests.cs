@@ -58,7 +58,8 @@ public sealed class DumpVerbTests
             }
         }
         var damaged = await PremortemProgram.RunAsync(environment, "top", unpacked);
-        Assert.True(damaged.ExitCode == 1 || damaged.Output.Contains("(only a part was seen)", StringComparison.Ordinal), damaged.Output + damaged.Errors);
+        // The runtime's library is native code, and may fall over it: whatever comes of it, it is not told as whole.
+        Assert.True(damaged.ExitCode != 0 || damaged.Output.Contains("(only a part was seen)", StringComparison.Ordinal), damaged.Output + damaged.Errors);
         await using (var file = new FileStream(unpacked, FileMode.Open))
             file.SetLength(file.Length / 2);
         var half = await PremortemProgram.RunAsync(environment, "top", unpacked);
