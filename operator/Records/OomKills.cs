@@ -49,14 +49,11 @@ internal static class OomKills
     /// </summary>
     /// <param name="records">Of the pod.</param>
     public static ProfileCapture? Match(OomKill kill, IReadOnlyList<ProfileCapture> records) => records
-        .Where(record => record.Status is { CaptureId: not null, StartedAt: not null } status
-            && status.PodUid == kill.PodUid
-            && CaptureRecords.ContainerOf(record) == kill.Container
-            && MarkOf(record) is null
+        .Where(record => MarkOf(record) is null
             && IsOfLife(kill, record)
-            && (status.Outcome switch
+            && (record.Status!.Outcome switch
             {
-                CaptureOutcome.Survived => status.CompletedAt >= kill.FinishedAt - StillTells,
+                CaptureOutcome.Survived => record.Status.CompletedAt >= kill.FinishedAt - StillTells,
                 CaptureOutcome.Exited => SawEnd(kill, record),
                 _ => true,
             }))
@@ -71,9 +68,7 @@ internal static class OomKills
     /// </summary>
     /// <param name="records">Of the pod.</param>
     public static IEnumerable<ProfileCapture> Mistaken(OomKill kill, IReadOnlyList<ProfileCapture> records) => records
-        .Where(record => record.Status is { CaptureId: not null, StartedAt: not null, Outcome: CaptureOutcome.Exited } status
-            && status.PodUid == kill.PodUid
-            && CaptureRecords.ContainerOf(record) == kill.Container
+        .Where(record => record.Status?.Outcome == CaptureOutcome.Exited
             && (MarkOf(record) ?? kill.ContainerId) == kill.ContainerId
             && IsOfLife(kill, record)
             && SawEnd(kill, record));
@@ -136,7 +131,8 @@ internal static class OomKills
 
     private static bool IsOfLife(OomKill kill, ProfileCapture record)
     {
-        var began = record.Status!.StartedAt!.Value;
+        if (record.Status is not { CaptureId: not null, StartedAt: { } began } status || status.PodUid != kill.PodUid || CaptureRecords.ContainerOf(record) != kill.Container)
+            return false;
         if (kill.StartedAt is { } started && began < started - Rounding)
             return false;
         // Only what a death sets off begins after it: anything else later is the next life's.
